@@ -1,0 +1,55 @@
+"""What the gate says: one outcome per rule and the decision over them. Report and promote only read these."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Outcome = Literal["pass", "fail", "inconclusive", "invalid"]
+DecisionWord = Literal["promote", "hold", "inconclusive", "invalid"]
+
+EXIT_CODES: dict[DecisionWord, int] = {"promote": 0, "hold": 3, "inconclusive": 4, "invalid": 7}
+
+
+@dataclass(frozen=True, slots=True)
+class RuleOutcome:
+    """One rule on one slice (None: all examples). A number that does not apply is None, never 0 or NaN.
+
+    `of` is student or cascade; `policy` is block or warn; `difference` is `of` minus `versus`;
+    `low` and `high` are the two-sided interval shown; the decision is made at one-sided `alpha`.
+    """
+
+    rule: str
+    metric: str
+    outcome: Outcome
+    reason: str
+    of: str = "student"
+    versus: str | None = None
+    slice: str | None = None
+    policy: Literal["block", "warn"] = "block"
+    student: float | None = None
+    teacher: float | None = None
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    margin: float | None = None
+    max: float | None = None
+    min: float | None = None
+    n: int = 0
+    p_value: float | None = None
+    alpha: float | None = None
+    power: float | None = None
+    needed_n: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The gate's word with everything it stands on; written to gate.json as is."""
+
+    decision: DecisionWord
+    reason: str
+    rules: tuple[RuleOutcome, ...]
+    heldout_looks: int
+    heldout_digest: str
+    confidence: float
+    generated_by: str

@@ -1,0 +1,34 @@
+"""A system's parsed and scored answer on one held-out example: one row of predictions.parquet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from distill.records.json import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """`parsed` is None when the text did not parse; then `error_kind` says why and `score` is 0.
+
+    `system` is student, teacher, base or a baseline's name; `score` is in [0, 1]; `reference` is what
+    it was scored against (gold, or the teacher's answer where there is no gold).
+    """
+
+    id: str
+    system: str
+    repeat: int
+    text: str
+    parsed: Json
+    correct: bool
+    score: float
+    confidence: float | None
+    error_kind: str | None
+    latency_ms: float | None
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    reference: Json = None
+    slices: Mapping[str, str] = field(default_factory=dict[str, str])
+    cluster: str | None = None

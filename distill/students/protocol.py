@@ -1,0 +1,75 @@
+"""What a student kind must offer. One `Predictor` serves evaluation, serving and the parity check."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from distill.records.json import Json
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Answer, Prompt, TrainingRow
+from distill.students.config import StudentConfig
+from distill.tasks.config import TaskConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """What a student is trained on; rows are in a fixed order."""
+
+    train: Sequence[TrainingRow]
+    validation: Sequence[TrainingRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingReport:
+    """What training did: counts, losses, times; written to training.json by the stage."""
+
+    rows_trained: int
+    rows_dropped: dict[str, list[str]]
+    steps: int
+    tokens: int
+    seconds: float
+    trainable_parameters: int
+    total_parameters: int
+    best_validation_loss: float | None
+    history: tuple[dict[str, float], ...]
+    base: dict[str, Json] = field(default_factory=dict[str, Json])
+
+
+class Predictor(Protocol):
+    """A loaded student. Thread-safe is not promised; one caller at a time."""
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Answer prompts, in order; a failed one has `error_kind`, none is missing."""
+        ...
+
+
+class Student(Protocol):
+    """One student kind."""
+
+    def train(
+        self,
+        lessons: Lessons,
+        task: TaskConfig,
+        config: StudentConfig,
+        runtime: RuntimeConfig,
+        output_dir: Path,
+        work_dir: Path,
+    ) -> TrainingReport:
+        """Train and write the loadable student under `output_dir`; checkpoints go to `work_dir`, kept across a crash.
+
+        Raises:
+            DataError: a lesson cannot be used, or none is left.
+            ConfigError: the base cannot be resolved.
+        """
+        ...
+
+    def load(self, directory: Path, runtime: RuntimeConfig) -> Predictor:
+        """Load what `train` wrote.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        ...
