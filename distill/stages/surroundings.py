@@ -1,0 +1,38 @@
+"""What stages need to know of *how* they are run: machine settings, where relative paths start, the purse.
+
+Handed through `Context.runtime`; nothing here takes part in identity.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from distill.engine.stage import Context
+from distill.records.runtime import RuntimeConfig
+from distill.teachers.config import TeacherConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """How a run is run.
+
+    `base_dir` is the config file's directory; `teacher` carries limits, prices, keys' names and the rest that
+    does not shape answers; `budget_usd` is the flag's budget, else the config's.
+    """
+
+    runtime: RuntimeConfig
+    base_dir: Path
+    teacher: TeacherConfig
+    budget_usd: float | None = None
+
+
+def surroundings_of(context: Context) -> Surroundings:
+    """Return the surroundings a stage was started with.
+
+    Raises:
+        TypeError: the runner was given something else.
+    """
+    if not isinstance(context.runtime, Surroundings):
+        raise TypeError(f"stages run with Surroundings, not {type(context.runtime).__name__}")
+    return context.runtime
