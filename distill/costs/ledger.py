@@ -1,0 +1,72 @@
+"""What was spent, entry by entry. A price nobody knows stays None; it is never counted as 0."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+EntryKind = Literal["teacher", "wasted", "judge", "training", "evaluation", "serving", "fallback", "monitoring"]
+
+TOKENS_PER_PRICE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPrice:
+    """USD per million tokens; `cached_input` None means the input price."""
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TeacherLedger:
+    """What the answers that became training data cost.
+
+    `input_tokens` includes the cached ones; `usd` includes `wasted_usd` (calls retried, failed or thrown away);
+    `estimated_calls` counts calls whose tokens are ours because the provider reported none.
+    """
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    usd: float | None = None
+    wasted_usd: float | None = None
+    estimated_calls: int = 0
+    price_source: str = ""
+    price_is_assumption: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerEntry:
+    """One line of the ledger; `usd` None is unknown; `per` says whether it is paid once or every month."""
+
+    stage: str
+    kind: EntryKind
+    usd: float | None
+    note: str
+    per: Literal["run", "month"] = "run"
+    calls: int | None = None
+    is_estimated: bool = False
+
+
+def price_tokens(input_tokens: int, cached_input_tokens: int, output_tokens: int, price: TokenPrice) -> float:
+    """Return the USD that tokens cost; the cached ones are part of `input_tokens`.
+
+    Raises:
+        ValueError: a count is negative, or more tokens are cached than there are.
+    """
+    if min(input_tokens, cached_input_tokens, output_tokens) < 0 or cached_input_tokens > input_tokens:
+        raise ValueError(f"impossible token counts: {input_tokens=}, {cached_input_tokens=}, {output_tokens=}")
+    cached_price = price.input if price.cached_input is None else price.cached_input
+    fresh = input_tokens - cached_input_tokens
+    total = fresh * price.input + cached_input_tokens * cached_price + output_tokens * price.output
+    return total / TOKENS_PER_PRICE
+
+
+def add_usd(amounts: Sequence[float | None]) -> float | None:
+    """Add dollars; one unknown makes the sum unknown."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
