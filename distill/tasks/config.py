@@ -21,7 +21,7 @@ class TaskConfig(Frozen):
     schema_: dict[str, object] | None = Field(default=None, alias="schema")
     """JSON Schema of the answer (in YAML: an object, or the path of a .json file); for `output: json`."""
     pattern: str | None = None
-    """Regular expression whose first group (or whole match) is the answer; for `output: answer`."""
+    """Regular expression whose first group (or whole match) is the answer, at its last match; for `output: answer`."""
     number: bool = False
     """The answer is a number, compared numerically; for `output: answer`."""
     system: str | None = None
