@@ -1,0 +1,34 @@
+"""The teacher: who is asked, at what price. Answers are paid once and never lost; importing this costs little."""
+
+from __future__ import annotations
+
+from distill.teachers.budget import Budget
+from distill.teachers.config import TeacherConfig
+from distill.teachers.estimate import Estimate, estimate, journal_url
+from distill.teachers.journal import Journal, open_journal
+from distill.teachers.ledger import Ledger
+from distill.teachers.lifecycle import Standing
+from distill.teachers.prices import Price, find_price
+from distill.teachers.protocol import Order, Progress
+from distill.teachers.requests import build_requests, provider_identity
+from distill.teachers.session import Teacher, open_teacher
+
+__all__ = [
+    "Budget",
+    "Estimate",
+    "Journal",
+    "Ledger",
+    "Order",
+    "Price",
+    "Progress",
+    "Standing",
+    "Teacher",
+    "TeacherConfig",
+    "build_requests",
+    "estimate",
+    "find_price",
+    "journal_url",
+    "open_journal",
+    "open_teacher",
+    "provider_identity",
+]

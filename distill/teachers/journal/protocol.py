@@ -1,0 +1,178 @@
+"""What a journal must offer: one transaction of writes, and reads. All SQL stays behind this line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+from distill.records.completion import TeacherRequest, Usage
+from distill.records.json import Json
+
+State = Literal["intended", "answered", "failed"]
+PERMANENT_KINDS = frozenset({"content_filter"})
+"""Failures that asking again cannot cure; the journal gives them back instead of sending again."""
+
+
+class Intent(NamedTuple):
+    """A wish to buy the answer with this key."""
+
+    key: str
+    sample: int
+    request: TeacherRequest
+
+
+class Attempt(NamedTuple):
+    """One call that went out, however it ended. `error_kind` is None for the one that brought the answer."""
+
+    key: str
+    started: float
+    latency_ms: float
+    status: int | None
+    error_kind: str | None
+    error: str | None
+    cost_usd: float | None
+    provider_request_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The raw reply as it came (keys redacted), with what the provider said about it."""
+
+    key: str
+    raw: bytes
+    model_served: str
+    provider_request_id: str | None
+    system_fingerprint: str | None
+    usage: Usage
+    cost_usd: float | None
+    latency_ms: float
+    attempts: int
+    batch: bool = False
+    shape_sent: str | None = None
+    """The response format that was sent, where the server refused the one of the request."""
+
+
+class Failure(NamedTuple):
+    """The end of an order without an answer."""
+
+    key: str
+    error_kind: str
+    error: str
+    attempts: int
+
+
+class Release(NamedTuple):
+    """Give back claims that were not used."""
+
+    keys: tuple[str, ...]
+
+
+class Note(NamedTuple):
+    """A named fact that must survive a restart, such as the id of a batch under way; None forgets it."""
+
+    name: str
+    value: str | None
+
+
+Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note
+Claim = Literal["claimed", "held"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal holds of one key that needs no more buying."""
+
+    key: str
+    answer: Answer | None
+    failure: Failure | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalStats:
+    """Totals over the whole journal. `unsettled` are intents whose fate is unknown (a crash cut them off)."""
+
+    answered: int
+    failed: int
+    unsettled: int
+    attempts: int
+    attempts_by_error: Mapping[str, int]
+    input_tokens: int
+    cached_input_tokens: int
+    output_tokens: int
+    reasoning_tokens: int
+    usd: float
+    wasted_usd: float
+    by_model: Mapping[str, int]
+
+
+class Journal(Protocol):
+    """Every teacher call, paid once. Shared by threads (one writer at a time) and by processes."""
+
+    def apply(self, writes: Sequence[Write]) -> list[Claim | Entry | None]:
+        """Carry out writes in one durable transaction; each Intent gives a Claim or the Entry there is.
+
+        Raises:
+            StoreError: the journal is damaged, or cannot be written.
+        """
+        ...
+
+    def beat(self) -> None:
+        """Renew the lease of this process's claims.
+
+        Raises:
+            StoreError: the journal cannot be written.
+        """
+        ...
+
+    def lookup(self, keys: Iterable[str]) -> dict[str, Entry]:
+        """Return the entries of `keys` that need no more buying.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def note(self, name: str) -> str | None:
+        """Return a named fact, or None.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        """Return the facts whose names begin with `prefix`, in order of name.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def verify(self) -> list[str]:
+        """Return everything that is wrong with the journal, in words; empty when whole.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def stats(self) -> JournalStats:
+        """Return the totals.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def export(self) -> Iterator[dict[str, Json]]:
+        """Yield every request with its state, answer and attempts, in order of key.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def close(self) -> None:
+        """Give back every claim of this process and close. Closing twice is fine."""
+        ...

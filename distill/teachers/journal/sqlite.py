@@ -1,0 +1,323 @@
+"""The embedded journal: SQLite in WAL mode, safe to share between processes.
+
+`synchronous=FULL`: an answer costs money and a lost one is bought again, so each commit is on the disk before the
+answer counts. Commits are grouped by the writer, so this costs one fsync for all that arrived meanwhile.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+import threading
+import time
+import zlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from distill.errors import StoreError
+from distill.records.completion import Message, TeacherRequest, Usage
+from distill.records.json import Json, dump_canonical
+from distill.teachers.journal import schema
+from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
+from distill.teachers.journal.protocol import (
+    PERMANENT_KINDS,
+    Answer,
+    Attempt,
+    Claim,
+    Entry,
+    Failure,
+    Intent,
+    JournalStats,
+    Note,
+    Release,
+    Write,
+)
+
+_PACK_OVER_BYTES = 1024
+_PACKED = b"\x00z"
+
+
+class SqliteJournal:
+    """A journal in one file."""
+
+    def __init__(self, path: Path, *, read_only: bool = False, clock: Callable[[], float] = time.time) -> None:
+        """Open or create the journal at `path`; a read-only one takes no lease and never creates the file.
+
+        Raises:
+            StoreError: the file is no journal, is damaged, is of a newer version, or cannot be opened.
+        """
+        self.path = path
+        self._clock = clock
+        self._lock = threading.RLock()
+        self._closed = False
+        self._owner: Owner | None = None if read_only else new_owner()
+        self._host = host_name()
+        with self._guarded():
+            self._db = _connect(path, read_only=read_only)
+        try:
+            self._prepare()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def apply(self, writes: Sequence[Write]) -> list[Claim | Entry | None]:
+        now = self._clock()
+        with self._guarded(), self._transaction():
+            live = self._live_owners(now) if any(isinstance(write, Intent) for write in writes) else set[str]()
+            return [self._write(write, now, live) for write in writes]
+
+    def beat(self) -> None:
+        owner = self._owner
+        if owner is not None:
+            with self._guarded():
+                values = (owner.name, owner.host, owner.pid, owner.born, self._clock() + LEASE_S)
+                self._db.execute(schema.PUT_OWNER, values)
+
+    def lookup(self, keys: Iterable[str]) -> dict[str, Entry]:
+        found: dict[str, Entry] = {}
+        with self._guarded():
+            for key in keys:
+                entry = self._entry(key, self._db.execute(schema.SELECT_STATE, (key,)).fetchone())
+                if entry is not None:
+                    found[key] = entry
+        return found
+
+    def note(self, name: str) -> str | None:
+        with self._guarded():
+            row = self._db.execute(schema.SELECT_META, (f"note:{name}",)).fetchone()
+        return None if row is None else str(row[0])
+
+    def notes(self, prefix: str) -> dict[str, str]:
+        low = f"note:{prefix}"
+        with self._guarded():
+            rows = self._db.execute(schema.SELECT_NOTES, (low, low + "\U0010ffff")).fetchall()
+        return {str(name).removeprefix("note:"): str(value) for name, value in rows}
+
+    def verify(self) -> list[str]:
+        with self._guarded():
+            problems = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check") if row[0] != "ok"]
+            for text, query in (
+                ("answer without a request", schema.ORPHANS),
+                ("answered, but the answer is missing", schema.HOLLOW),
+                ("answer of a request that is not marked answered", schema.UNSETTLED),
+            ):
+                problems += [f"{row[0]}: {text}" for row in self._db.execute(query)]
+            for key, raw, digest in self._db.execute(schema.SELECT_DIGESTS):
+                if _digest(bytes(raw)) != digest:
+                    problems.append(f"{key}: the stored reply does not match its digest")
+            for key, sample, packed in self._db.execute(schema.SELECT_REQUESTS):
+                if _load_request(packed).key(sample) != key:
+                    problems.append(f"{key}: the stored request does not match its key")
+        return problems
+
+    def stats(self) -> JournalStats:
+        with self._guarded():
+            states = {str(state): int(n) for state, n in self._db.execute(schema.COUNT_STATES)}
+            tries = self._db.execute(schema.COUNT_ATTEMPTS).fetchall()
+            tokens = self._db.execute(schema.SUM_ANSWERS).fetchone()
+            models = {str(model): int(n) for model, n in self._db.execute(schema.COUNT_MODELS)}
+        wasted = sum(float(cost) for kind, _, cost in tries if kind)
+        return JournalStats(
+            answered=states.get("answered", 0),
+            failed=states.get("failed", 0),
+            unsettled=states.get("intended", 0),
+            attempts=sum(int(n) for _, n, _ in tries),
+            attempts_by_error={str(kind): int(n) for kind, n, _ in tries if kind},
+            input_tokens=tokens[0],
+            cached_input_tokens=tokens[1],
+            output_tokens=tokens[2],
+            reasoning_tokens=tokens[3],
+            usd=float(tokens[4]) + wasted,
+            wasted_usd=wasted,
+            by_model=models,
+        )
+
+    def export(self) -> Iterator[dict[str, Json]]:
+        with self._guarded():
+            for row in self._db.execute(schema.SELECT_ALL):
+                tries = self._db.execute(schema.SELECT_ATTEMPTS, (row[0],)).fetchall()
+                yield _exported(row, tries)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                if self._owner is not None:
+                    self._db.execute(schema.DELETE_OWNER, (self._owner.name,))
+            except sqlite3.Error:
+                pass  # the lease runs out by itself
+            finally:
+                self._db.close()
+
+    def _prepare(self) -> None:
+        with self._guarded():
+            if self._owner is not None:
+                self._create()
+            row = self._db.execute(schema.SELECT_META, ("schema",)).fetchone()
+        if row is None or int(row[0]) > schema.SCHEMA_VERSION:
+            found = "no version" if row is None else f"version {row[0]}"
+            raise StoreError(f"{self.path}: the journal has {found}, this distill writes {schema.SCHEMA_VERSION}")
+        self.beat()
+
+    def _create(self) -> None:
+        if self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'attempts_by_key'").fetchone() is None:
+            with self._transaction():
+                for statement in schema.CREATE.split(";"):
+                    self._db.execute(statement)
+                self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(schema.SCHEMA_VERSION),))
+
+    def _write(self, write: Write, now: float, live: set[str]) -> Claim | Entry | None:
+        match write:
+            case Intent():
+                return self._claim(write, now, live)
+            case Attempt():
+                self._db.execute(schema.INSERT_ATTEMPT, write)
+            case Answer():
+                self._db.execute(schema.INSERT_ANSWER, _answer_row(write, now))
+                self._db.execute(schema.SETTLE_REQUEST, (now, write.attempts, write.key))
+            case Failure(key, kind, error, attempts):
+                self._db.execute(schema.FAIL_REQUEST, (now, kind, error, attempts, key))
+            case Release(keys):
+                self._release(keys, now)
+            case Note(name, None):
+                self._db.execute(schema.DELETE_META, (f"note:{name}",))
+            case Note(name, value):
+                self._db.execute(schema.PUT_META, (f"note:{name}", value))
+        return None
+
+    def _release(self, keys: tuple[str, ...], now: float) -> None:
+        owner = "" if self._owner is None else self._owner.name
+        self._db.executemany(schema.DROP_UNSENT, [(owner, key) for key in keys])
+        self._db.executemany(schema.RELEASE_REQUEST, [(now, key, owner) for key in keys])
+
+    def _claim(self, intent: Intent, now: float, live: set[str]) -> Claim | Entry:
+        row = self._db.execute(schema.SELECT_STATE, (intent.key,)).fetchone()
+        owner = "" if self._owner is None else self._owner.name
+        if row is None:
+            request = intent.request
+            values = (intent.key, intent.sample, request.provider, request.model, _dump_request(request))
+            self._db.execute(schema.INSERT_REQUEST, (*values, owner, now, now))
+            return "claimed"
+        entry = self._entry(intent.key, row)
+        if entry is not None:
+            return entry
+        if row[0] == "intended" and row[1] in live:
+            return "held"
+        self._db.execute(schema.TAKE_REQUEST, (owner, now, intent.key))
+        return "claimed"
+
+    def _entry(self, key: str, row: tuple[Any, ...] | None) -> Entry | None:
+        if row is None or row[0] == "intended":
+            return None
+        if row[0] == "answered":
+            return Entry(key, _read_answer(key, self._db.execute(schema.SELECT_ANSWER, (key,)).fetchone()), None)
+        return Entry(key, None, Failure(key, row[2], row[3], row[4])) if row[2] in PERMANENT_KINDS else None
+
+    def _live_owners(self, now: float) -> set[str]:
+        return {
+            row[0]
+            for row in self._db.execute(schema.SELECT_OWNERS)
+            if Owner(row[0], row[1], row[2], row[3]).is_alive(row[4], now, self._host)
+        }
+
+    @contextmanager
+    def _transaction(self) -> Generator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # a full disk rolls back by itself
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+    @contextmanager
+    def _guarded(self) -> Generator[None]:
+        with self._lock:
+            try:
+                yield
+            except (sqlite3.Error, zlib.error, OSError) as error:
+                raise StoreError(f"{self.path}: the journal cannot be used: {error}; free disk space or restore the "
+                                 f"file, then run again") from error  # fmt: skip
+
+
+def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    if not read_only:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif not path.is_file():
+        raise FileNotFoundError(f"no such journal: {path}")
+    mode = "ro" if read_only else "rwc"
+    quoted = str(path.resolve()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+    db = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, timeout=60, isolation_level=None,
+                         check_same_thread=False)  # fmt: skip
+    try:
+        if not read_only:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA cache_size = -4000")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _answer_row(answer: Answer, now: float) -> tuple[object, ...]:
+    raw, usage = _pack(answer.raw), answer.usage
+    tokens = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens)
+    said = (answer.model_served, answer.provider_request_id, answer.system_fingerprint)
+    tail = (answer.latency_ms, answer.attempts, int(answer.batch), answer.shape_sent, now)
+    return (answer.key, raw, _digest(raw), *said, *tokens, int(usage.estimated), answer.cost_usd, *tail)
+
+
+def _read_answer(key: str, row: tuple[Any, ...] | None) -> Answer:
+    if row is None:
+        raise sqlite3.DatabaseError(f"{key} is marked answered, but its answer is missing")
+    usage = Usage(row[4], row[5], row[6], row[7], bool(row[8]))
+    return Answer(key, _unpack(row[0]), row[1], row[2], row[3], usage, row[9], row[10], row[11], bool(row[12]), row[13])
+
+
+def _exported(row: tuple[Any, ...], tries: list[tuple[Any, ...]]) -> dict[str, Json]:
+    names = ("started", "latency_ms", "status", "error_kind", "error", "cost_usd", "provider_request_id")
+    said = ("model_served", "provider_request_id", "system_fingerprint", "input_tokens", "cached_input_tokens",
+            "output_tokens", "reasoning_tokens", "usage_estimated", "cost_usd", "latency_ms", "batch")  # fmt: skip
+    answer: dict[str, Json] | None = None
+    if row[6] is not None:
+        answer = {"raw": _unpack(row[6]).decode("utf-8", "replace"), **dict(zip(said, row[7:], strict=True))}
+    return {
+        "key": row[0],
+        "sample": row[1],
+        "state": row[2],
+        "request": json.loads(_unpack(row[3])),
+        "error_kind": row[4],
+        "error": row[5],
+        "answer": answer,
+        "attempts": [dict(zip(names, attempt, strict=True)) for attempt in tries],
+    }
+
+
+def _dump_request(request: TeacherRequest) -> bytes:
+    body = asdict(request) | {"messages": [list(message) for message in request.messages]}
+    return _pack(dump_canonical(body).encode("utf-8", "surrogatepass"))
+
+
+def _load_request(packed: bytes) -> TeacherRequest:
+    body = json.loads(_unpack(packed).decode("utf-8", "surrogatepass"))
+    return TeacherRequest(**body | {"messages": tuple(Message(*message) for message in body["messages"])})
+
+
+def _pack(data: bytes) -> bytes:
+    return _PACKED + zlib.compress(data, 1) if len(data) > _PACK_OVER_BYTES else data
+
+
+def _unpack(data: bytes) -> bytes:
+    return zlib.decompress(data[len(_PACKED) :]) if data.startswith(_PACKED) else data
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()

@@ -1,0 +1,69 @@
+"""What was bought, by kind of token and dollar; costs.json is written from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from distill.records.completion import Usage
+from distill.records.json import Json
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts of one teacher's purchases. `usd` includes `wasted_usd` (attempts whose answer could not be used).
+
+    `assumed_usd` is the part of `wasted_usd` that the provider never confirmed: calls cut off after they were sent.
+    """
+
+    calls: int = 0
+    attempts: int = 0
+    journal_hits: int = 0
+    recorded: int = 0
+    batch_calls: int = 0
+    refused_calls: int = 0
+    input_tokens: int = 0
+    cached_input_tokens: int = 0
+    output_tokens: int = 0
+    reasoning_tokens: int = 0
+    estimated_calls: int = 0
+    usd: float = 0.0
+    batch_usd: float = 0.0
+    wasted_usd: float = 0.0
+    assumed_usd: float = 0.0
+    hits_usd: float = 0.0
+    errors: Counter[str] = field(default_factory=Counter[str])
+    """Orders that ended without an answer, by kind."""
+    attempts_by_error: Counter[str] = field(default_factory=Counter[str])
+    """Attempts that were retried or discarded, by kind."""
+    models_served: Counter[str] = field(default_factory=Counter[str])
+
+    def book(self, usage: Usage, usd: float, *, batch: bool = False) -> None:
+        """Book a call that was answered."""
+        self.calls += 1
+        self.batch_calls += batch
+        self.input_tokens += usage.input_tokens
+        self.cached_input_tokens += usage.cached_input_tokens
+        self.output_tokens += usage.output_tokens
+        self.reasoning_tokens += usage.reasoning_tokens
+        self.estimated_calls += usage.estimated
+        self.usd += usd
+        self.batch_usd += usd if batch else 0.0
+
+    def waste(self, kind: str, usd: float, *, assumed: bool) -> None:
+        """Book an attempt that brought nothing usable."""
+        self.attempts_by_error[kind] += 1
+        self.refused_calls += kind == "rate_limited"
+        self.usd += usd
+        self.wasted_usd += usd
+        self.assumed_usd += usd if assumed else 0.0
+
+    def to_json(self) -> dict[str, Json]:
+        """Return the counts for costs.json."""
+        names = ("calls", "attempts", "journal_hits", "recorded", "batch_calls", "refused_calls", "input_tokens",
+                 "cached_input_tokens", "output_tokens", "reasoning_tokens", "estimated_calls", "usd", "batch_usd",
+                 "wasted_usd", "assumed_usd", "hits_usd")  # fmt: skip
+        counts: dict[str, Json] = {name: getattr(self, name) for name in names}
+        tables = {"errors": self.errors, "attempts_by_error": self.attempts_by_error,
+                  "models_served": self.models_served}  # fmt: skip
+        return counts | {name: dict(sorted(table.items())) for name, table in tables.items()}

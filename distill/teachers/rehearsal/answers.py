@@ -1,0 +1,92 @@
+"""From a chat request to the body of a chat completion, token usage and label log-probabilities included."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from distill.records.json import Json
+from distill.teachers.rehearsal.knowledge import Knowledge, Reply
+from distill.teachers.tokens import likely_tokens
+
+_CREATED = 1_767_225_600
+_LEAST_LOGPROB = -20.0
+
+
+def prompt_of(body: Mapping[str, Any]) -> str | None:
+    """Return the last user message of a request, or None when there is none."""
+    messages: Any = body.get("messages")
+    if not isinstance(messages, list):
+        return None
+    for message in reversed(cast("list[Any]", messages)):
+        if isinstance(message, dict) and cast("dict[str, Any]", message).get("role") == "user":
+            content = cast("dict[str, Any]", message).get("content")
+            return content if isinstance(content, str) else None
+    return None
+
+
+def complete(body: Mapping[str, Any], prompt: str, knowledge: Knowledge, *, turn: int) -> dict[str, Json]:
+    """Answer a request. Above temperature 0, the answer is drawn from the label probabilities, seeded by turn."""
+    top = int(body.get("top_logprobs") or 0) if body.get("logprobs") else 0
+    temperature = body.get("temperature")
+    samples = isinstance(temperature, (int, float)) and temperature > 0
+    reply = knowledge.answer(prompt, with_labels=bool(body.get("logprobs")) or samples)
+    text = _draw(reply, prompt, turn, float(cast("float", temperature))) if samples else reply.text
+    limit = body.get("max_completion_tokens", body.get("max_tokens"))
+    tokens = max(1, likely_tokens(text))
+    cut = isinstance(limit, int) and 0 < limit < tokens
+    if cut:
+        text, tokens = text[: limit * 4], limit
+    choice: dict[str, Json] = {
+        "index": 0,
+        "message": {"role": "assistant", "content": text, "refusal": None},
+        "logprobs": {"content": [_step(text, reply.labels, top)]} if body.get("logprobs") else None,
+        "finish_reason": "length" if cut else "stop",
+    }
+    return envelope(body, prompt, choice, tokens)
+
+
+def envelope(body: Mapping[str, Any], prompt: str, choice: Mapping[str, Json], tokens: int) -> dict[str, Json]:
+    """Wrap a choice as a chat completion with usage."""
+    messages = cast("Sequence[Mapping[str, Any]]", body.get("messages") or ())
+    spent = 3 + sum(4 + likely_tokens(str(message.get("content") or "")) for message in messages)
+    return {
+        "id": "chatcmpl-" + hashlib.sha256(prompt.encode("utf-8", "replace")).hexdigest()[:24],
+        "object": "chat.completion",
+        "created": _CREATED,
+        "model": str(body.get("model")),
+        "choices": [choice],
+        "usage": {
+            "prompt_tokens": spent,
+            "completion_tokens": tokens,
+            "total_tokens": spent + tokens,
+            "prompt_tokens_details": {"cached_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": 0},
+        },
+        "system_fingerprint": "fp_rehearsal",
+    }
+
+
+def _step(text: str, labels: Sequence[tuple[str, float]], top: int) -> dict[str, Json]:
+    """Describe the whole answer as the one token that a label is on this server."""
+    own = next((share for label, share in labels if label == text), 1.0)
+    best: list[Json] = [_token(label, share) for label, share in labels[:top]]
+    return {**_token(text, own), "top_logprobs": best}
+
+
+def _token(token: str, probability: float) -> dict[str, Json]:
+    logprob = max(math.log(probability), _LEAST_LOGPROB) if probability > 0 else _LEAST_LOGPROB
+    return {"token": token, "logprob": round(logprob, 6), "bytes": list(token.encode())}
+
+
+def _draw(reply: Reply, prompt: str, turn: int, temperature: float) -> str:
+    digest = hashlib.sha256(f"{turn}\n{prompt}".encode("utf-8", "replace")).digest()
+    weights = [(label, share ** (1 / temperature)) for label, share in reply.labels]
+    point = int.from_bytes(digest[:7], "big") / 2**56 * sum(weight for _, weight in weights)
+    for label, weight in weights:
+        point -= weight
+        if point < 0:
+            return label
+    return reply.text
