@@ -44,7 +44,10 @@ class RuleOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The gate's word with everything it stands on; written to gate.json as is."""
+    """The gate's word with everything it stands on; written to gate.json as is.
+
+    `notes` are what a reader must hear beside the verdict: a baseline that ties, a look too many, no gold.
+    """
 
     decision: DecisionWord
     reason: str
@@ -53,3 +56,4 @@ class Decision:
     heldout_digest: str
     confidence: float
     generated_by: str
+    notes: tuple[str, ...] = ()

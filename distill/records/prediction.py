@@ -13,7 +13,7 @@ class Prediction:
     """`parsed` is None when the text did not parse; then `error_kind` says why and `score` is 0.
 
     `system` is student, teacher, base or a baseline's name; `score` is in [0, 1]; `reference` is what
-    it was scored against (gold, or the teacher's answer where there is no gold).
+    it was scored against (gold, or the teacher's answer where there is no gold); `content_hash` is the example's.
     """
 
     id: str
@@ -32,3 +32,4 @@ class Prediction:
     reference: Json = None
     slices: Mapping[str, str] = field(default_factory=dict[str, str])
     cluster: str | None = None
+    content_hash: str = ""

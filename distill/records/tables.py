@@ -113,6 +113,7 @@ PREDICTIONS = _schema(
         "cost_usd": (pa.float64(), "what this answer cost; null when unknown"),
         "slices": (_SLICES, "slices of the example"),
         "cluster": (pa.string(), "group of the example, for clustered errors"),
+        "content_hash": (pa.string(), "content hash of the example"),
     }
 )
 

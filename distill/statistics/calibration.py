@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,7 +99,7 @@ def fit_isotonic(confidence: Sequence[float] | Floats, correct: Sequence[float] 
     bounds = fitted.blocks
     knots: list[float] = []
     values: list[float] = []
-    for start, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for start, end in pairwise(bounds.tolist()):
         rows = order[start:end]
         share = (float(y[rows].sum()) + 0.5) / (len(rows) + 1)
         for knot in dict.fromkeys((float(p[rows[0]]), float(p[rows[-1]]))):

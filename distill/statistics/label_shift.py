@@ -1,4 +1,4 @@
-"""Black-box shift estimation: how the label mix changed, from predictions alone (Lipton et al. 2018, arXiv:1802.03916)."""
+"""Black-box shift estimation: how the label mix changed (Lipton et al. 2018, arXiv:1802.03916)."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +102,7 @@ def _refuse(sizes: list[int], accuracies: list[float], predict_at: int, n_eval: 
         )
     if predict_at > MAX_REACH * sizes[-1]:
         return f"{predict_at} is more than {MAX_REACH:.0f}x the largest size {sizes[-1]}"
-    if any(later < earlier for earlier, later in zip(accuracies[:-1], accuracies[1:], strict=True)):
+    if any(later < earlier for earlier, later in pairwise(accuracies)):
         return "accuracy does not rise with every size"
     before, last = accuracies[-2], accuracies[-1]
     noise = math.sqrt((before * (1 - before) + last * (1 - last)) / n_eval)
