@@ -1,0 +1,191 @@
+"""What no single section can know: sections that contradict each other, templates, names of metrics and filters."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+
+from pydantic import BaseModel
+
+from distill.config.tree import Path, Tree, show_path
+from distill.config.wording import suggest
+from distill.errors import Problem
+from distill.gates.config import GateConfig, RuleConfig
+from distill.metrics import METRICS
+from distill.metrics.config import EvaluateConfig
+from distill.sources.config import DataConfig
+from distill.students.config import StudentConfig
+from distill.tasks.config import TaskConfig
+from distill.tasks.prompts import TASK_VARIABLES, check_templates, template_columns
+from distill.teachers.config import TeacherConfig
+
+BASELINES = ("majority", "linear_probe", "base", "few_shot")
+Found = Iterator[tuple[Path, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sections:
+    """The sections that are valid by themselves; None for those that are not."""
+
+    task: TaskConfig | None = None
+    data: DataConfig | None = None
+    teacher: TeacherConfig | None = None
+    student: StudentConfig | None = None
+    evaluate: EvaluateConfig | None = None
+    gate: GateConfig | None = None
+
+
+def check_sections(sections: dict[str, BaseModel], tree: Tree) -> list[Problem]:
+    """Return every contradiction between (and inside) the sections that are valid by themselves."""
+    names = Sections.__dataclass_fields__
+    parts = Sections(**{name: section for name, section in sections.items() if name in names})  # type: ignore[arg-type]
+    problems = [Problem(tree.where(path), show_path(path), message) for path, message in _contradictions(parts)]
+    if parts.task is not None:
+        problems += _template_problems(parts.task, tree)
+    return problems
+
+
+def find_warnings(sections: dict[str, BaseModel], tree: Tree, base_dir: FilePath) -> list[Problem]:
+    """Return what is allowed but will surprise: a base or a dataset without a revision."""
+    found: list[tuple[Path, str]] = []
+    student, data = sections.get("student"), sections.get("data")
+    named = isinstance(student, StudentConfig) and isinstance(student.base, str) and student.revision is None
+    if named and not (base_dir / str(student.base)).exists():
+        found.append((("student", "base"), "a hub model without `revision` may change under you; pin its commit"))
+    if isinstance(data, DataConfig):
+        for path, source in ((("data", "source"), data.source), (("data", "heldout", "source"), data.heldout.source)):
+            if source is not None and source.startswith("hf:") and "@" not in source:
+                found.append((path, "a hub dataset without @revision may change under you; pin its commit"))
+    return [Problem(tree.where(path), show_path(path), message) for path, message in found]
+
+
+def _contradictions(parts: Sections) -> Found:
+    if parts.task is not None:
+        yield from _check_task(parts.task)
+    if parts.task is not None and parts.data is not None and not check_templates(parts.task):
+        yield from _check_leaks(parts.task, parts.data)
+    if parts.student is not None:
+        yield from _check_kind(parts.student, parts.task)
+        yield from _check_objective(parts.student, parts.teacher, parts.data)
+    if parts.teacher is not None:
+        yield from _check_teacher(parts.teacher)
+    if parts.evaluate is not None:
+        yield from _check_names(parts.evaluate)
+    if parts.gate is not None:
+        for index, rule in enumerate(parts.gate.rules):
+            for key, message in _check_rule(rule, parts):
+                yield ("gate", "rules", index, key), message
+
+
+def _check_task(task: TaskConfig) -> Found:
+    closed = task.output in ("label", "labels")
+    if closed and not task.labels:
+        yield ("task", "labels"), f"output {task.output!r} needs labels (a list, or a file with one label a line)"
+    if not closed and task.labels is not None:
+        yield ("task", "labels"), f"only for output label or labels, not {task.output!r}"
+    for index, label in enumerate(task.labels or ()):
+        if label in (task.labels or ())[:index]:
+            yield ("task", "labels", index), f"label {label!r} is given twice"
+        if not label.strip() or label != label.strip() or "\n" in label:
+            yield ("task", "labels", index), f"label {label!r} is empty, or has white space around it"
+    if task.schema_ is not None and task.output != "json":
+        yield ("task", "schema"), f"only for output json, not {task.output!r}"
+    if task.schema_ is not None and (reason := _schema_mistake(task.schema_)) is not None:
+        yield ("task", "schema"), reason
+    for key, given in (("pattern", task.pattern is not None), ("number", task.number)):
+        if given and task.output != "answer":
+            yield ("task", key), f"only for output answer, not {task.output!r}"
+    if task.pattern is not None:
+        try:
+            re.compile(task.pattern)
+        except (re.error, RecursionError, OverflowError) as error:
+            yield ("task", "pattern"), f"not a regular expression: {error}"
+
+
+def _schema_mistake(schema: dict[str, object]) -> str | None:
+    from distill.tasks.json import make_validator  # noqa: PLC0415  (loads a compiled library only tasks with a schema need)
+
+    try:
+        make_validator(schema)
+    except (ValueError, TypeError) as error:
+        return str(error)[:300]
+    return None
+
+
+def _check_leaks(task: TaskConfig, data: DataConfig) -> Found:
+    for template, columns in template_columns(task).items():
+        for key in ("gold", "teacher_output"):
+            column = getattr(data, key)
+            if column is not None and column in columns:
+                yield ("task", template), f"the prompt shows column {column!r}, which is data.{key}: the answer"
+    if not any(template_columns(task)[name] for name in template_columns(task) if name in ("user", "student_user")):
+        yield ("task", "user"), "mentions no column of the data, so every row would ask the same question"
+    for name in TASK_VARIABLES:
+        if name in (data.id, data.gold) and name in template_columns(task).get("user", ()):
+            yield ("task", "user"), f"{name!r} is the task's own variable here"
+
+
+def _check_kind(student: StudentConfig, task: TaskConfig | None) -> Found:
+    if task is not None and student.kind == "classifier" and task.output not in ("label", "labels"):
+        yield (
+            ("student", "kind"),
+            f"a classifier needs output label or labels, not {task.output!r} (causal_lm can do it)",
+        )
+
+
+def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data: DataConfig | None) -> Found:
+    if student.objective.rationale > 0 and student.kind != "seq2seq":
+        yield ("student", "objective", "rationale"), f"only for kind seq2seq, not {student.kind!r}"
+    if student.objective.soft > 0 and teacher is not None and student.objective.teacher_model is None:
+        recorded = data is not None and data.teacher_output is not None
+        if teacher.top_logprobs == 0 and teacher.samples == 1 and not recorded:
+            message = "soft targets need teacher.top_logprobs > 0, teacher.samples > 1, or objective.teacher_model"
+            yield ("student", "objective", "soft"), message
+
+
+def _check_teacher(teacher: TeacherConfig) -> Found:
+    if teacher.smoke.min_accepted > teacher.smoke.rows:
+        yield ("teacher", "smoke", "min_accepted"), f"must be <= rows ({teacher.smoke.rows})"
+    if teacher.provider == "rehearsal" and not teacher.knowledge:
+        yield ("teacher", "knowledge"), "the rehearsal teacher needs files with known answers"
+    if not re.fullmatch(r"[A-Za-z_]\w*", teacher.api_key_env):
+        yield ("teacher", "api_key_env"), "must be the name of an environment variable, never the key itself"
+
+
+def _check_names(evaluate: EvaluateConfig) -> Found:
+    for index, name in enumerate(evaluate.metrics or ()):
+        if name not in METRICS:
+            yield ("evaluate", "metrics", index), f"unknown metric {name!r}{suggest(name, sorted(METRICS))}"
+    for index, name in enumerate(evaluate.baselines):
+        if name not in BASELINES:
+            yield ("evaluate", "baselines", index), f"unknown baseline {name!r}{suggest(name, BASELINES)}"
+
+
+def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
+    if rule.metric not in METRICS:
+        yield "metric", f"unknown metric {rule.metric!r}{suggest(rule.metric, sorted(METRICS))}"
+    if rule.of == "cascade" and parts.evaluate is not None and parts.evaluate.fallback is None:
+        yield "of", "a cascade needs evaluate.fallback"
+    if rule.versus is not None and not rule.versus.startswith("channel:"):
+        known = ("teacher", "base", *(parts.evaluate.baselines if parts.evaluate is not None else BASELINES))
+        if rule.versus not in known:
+            yield (
+                "versus",
+                f"unknown system {rule.versus!r}{suggest(rule.versus, (*dict.fromkeys(known), 'channel:NAME'))}",
+            )
+    if rule.per_slice and parts.data is not None and not parts.data.slices:
+        yield "per_slice", "there are no slices; name their columns in data.slices"
+
+
+def _template_problems(task: TaskConfig, tree: Tree) -> list[Problem]:
+    problems: list[Problem] = []
+    for template, line, message in check_templates(task):
+        path: Path = ("task", template)
+        where = tree.where(path)
+        place = tree.values.get(path)
+        if place is not None and place.block_line is not None:
+            where = f"{where.rsplit(':', 2)[0]}:{place.block_line + line}:1"
+        problems.append(Problem(where, show_path(path), f"template line {line}: {message}"))
+    return problems
