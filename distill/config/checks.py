@@ -51,8 +51,8 @@ def find_warnings(sections: dict[str, BaseModel], tree: Tree, base_dir: FilePath
     """Return what is allowed but will surprise: a base or a dataset without a revision."""
     found: list[tuple[Path, str]] = []
     student, data = sections.get("student"), sections.get("data")
-    named = isinstance(student, StudentConfig) and isinstance(student.base, str) and student.revision is None
-    if named and not (base_dir / str(student.base)).exists():
+    base = student.base if isinstance(student, StudentConfig) and student.revision is None else None
+    if isinstance(base, str) and not (base_dir / base).exists():
         found.append((("student", "base"), "a hub model without `revision` may change under you; pin its commit"))
     if isinstance(data, DataConfig):
         for path, source in ((("data", "source"), data.source), (("data", "heldout", "source"), data.heldout.source)):
@@ -129,10 +129,8 @@ def _check_leaks(task: TaskConfig, data: DataConfig) -> Found:
 
 def _check_kind(student: StudentConfig, task: TaskConfig | None) -> Found:
     if task is not None and student.kind == "classifier" and task.output not in ("label", "labels"):
-        yield (
-            ("student", "kind"),
-            f"a classifier needs output label or labels, not {task.output!r} (causal_lm can do it)",
-        )
+        message = f"a classifier needs task.output label or labels, not {task.output!r} (causal_lm can do it)"
+        yield ("student", "kind"), message
 
 
 def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data: DataConfig | None) -> Found:

@@ -48,6 +48,8 @@ def word_errors(errors: Iterable[ErrorDetails], tree: Tree, root: type[BaseModel
         )
         if inside and all(error["type"] in _TYPES or error["type"] == "literal_error" for error in group):
             continue  # the other branch of a union took the section and says what is wrong inside it
+        if group[0]["type"] == "too_short" and tree.get(path):
+            continue  # the list is not empty: its items are wrong, and said to be
         problems.append(_word_group(path, group, tree, root))
     return problems
 
@@ -60,13 +62,14 @@ def suggest(word: str, known: Sequence[str]) -> str:
     return f" (known: {', '.join(known)})" if known else ""
 
 
-def known_keys(root: type[BaseModel], path: Path) -> list[str]:
-    """Return the keys a section may have, as the file spells them."""
+def known_keys(root: type[BaseModel], path: Path, *, required: bool = False) -> list[str]:
+    """Return the keys a section may have (or must have), as the file spells them."""
     models: list[type[BaseModel]] = [root]
     for part in path:
         annotations = [_field_type(model, part) for model in models] if isinstance(part, str) else []
         models = [found for annotation in annotations for found in _models_in(annotation)] if annotations else models
-    return [info.alias or name for model in models for name, info in model.model_fields.items()]
+    fields = [(info.alias or name, info) for model in models for name, info in model.model_fields.items()]
+    return [name for name, info in fields if info.is_required() or not required]
 
 
 def _field_type(model: type[BaseModel], key: str) -> object:
@@ -78,7 +81,7 @@ def _field_type(model: type[BaseModel], key: str) -> object:
 
 def _models_in(annotation: object) -> list[type[BaseModel]]:
     if isinstance(annotation, type) and get_origin(annotation) is None:
-        return [cast("type[BaseModel]", annotation)] if issubclass(annotation, BaseModel) else []
+        return [annotation] if issubclass(annotation, BaseModel) else []
     if get_origin(annotation) in (Union, UnionType, tuple, list):
         return [model for inner in get_args(annotation) for model in _models_in(inner)]
     return []
@@ -97,12 +100,20 @@ def _real_path(error: ErrorDetails, tree: Tree, prefix: Path) -> Path:
     return path
 
 
+def _suggest_key(path: Path, tree: Tree, root: type[BaseModel]) -> str:
+    """Suggest a key for an unknown one: a required one that is missing before any other."""
+    section = tree.get(path[:-1])
+    given = set(section) if isinstance(section, dict) else set[str]()
+    missing = [key for key in known_keys(root, path[:-1], required=True) if key not in given]
+    hint = suggest(str(path[-1]), missing)
+    return hint if "did you mean" in hint else suggest(str(path[-1]), known_keys(root, path[:-1]))
+
+
 def _word_group(path: Path, group: Sequence[ErrorDetails], tree: Tree, root: type[BaseModel]) -> Problem:
     kind = group[0]["type"]
     shown = show_path(path)
     if kind == "extra_forbidden":
-        hint = suggest(str(path[-1]), known_keys(root, path[:-1]))
-        return Problem(tree.where(path, key=True), shown, f"unknown key{hint}")
+        return Problem(tree.where(path, key=True), shown, f"unknown key{_suggest_key(path, tree, root)}")
     if kind == "missing":
         return Problem(tree.where(path[:-1], key=len(path) > 1), shown, "is required")
     return Problem(tree.where(path), shown, hide_secrets(_word_value(group, tree.get(path))))

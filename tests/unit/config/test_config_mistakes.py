@@ -50,7 +50,7 @@ EXPECTED = [
     "11:12: data.heldout: give exactly one of source, size, fraction",
     "12:11: data.slices: must be a list, not 'channel'",
     "13:1: teacher.model: is required",
-    "14:3: teacher.modle: unknown key (did you mean 'mode'?)",
+    "14:3: teacher.modle: unknown key (did you mean 'model'?)",
     "15:16: teacher.api_key_env: looks like an API key",
     "16:10: teacher.price: must be 'auto' or a section, not 'aut' (did you mean 'auto'?)",
     "17:13: teacher.base_url: variable NOPE is not set",
