@@ -88,8 +88,10 @@ class Purchase:
         return [want for want, result in zip(wanted, results, strict=True) if result == "held"]
 
     async def _work(self, till: Till, sink: Sink) -> None:
-        while (want := await self._queue.get()) is not None and not self.stopping:
+        while (want := await self._queue.get()) is not None:
             try:
+                if self.stopping:
+                    raise Stopped  # noqa: TRY301  (gives the claim back below)
                 completion = await buy_one(want.order, want.key, till)
             except BaseException:
                 self._unsold.append(want.key)

@@ -16,6 +16,10 @@ _CATCH_UP_S = 0.1
 _HOLD_S = 30.0
 _MAX_HOLD_S = 600.0
 _GROWTH_PER_S = 1.02
+_FAST_GROWTH_PER_S = 1.25
+_FEW_PER_S = 12.0
+_MILD = 0.9
+_CLEAN_SHARE = 0.9
 _LOG_S = 1.0
 
 
@@ -70,6 +74,7 @@ class LearnedRate:
         self._event_at: float | None = None
         self._last_event_at: float | None = None
         self._next_at = 0.0
+        self._told = False
         self._grown_at = 0.0
         self._hold_s = _HOLD_S
 
@@ -98,34 +103,46 @@ class LearnedRate:
         """Note that the server took a request."""
         self._accepted_since += 1
 
-    def refused(self, permit: Permit, now: float) -> None:
-        """Note a 429; the rate is measured when the gate opens, when the fate of the others is known."""
+    def refused(self, permit: Permit, now: float, *, told: bool) -> None:
+        """Note a 429 (`told`: with a Retry-After); the rate is measured when the gate opens, when the fate of the others is known."""
         permit.refused = True
         stale = self._last_event_at is not None and permit.sent_at <= self._last_event_at
         if self._event_at is None and not stale:
             self._event_at = now
+        self._told = self._told or told
 
     def _learn(self, now: float) -> None:
-        event = self._event_at or now
-        recent = sum(1 for permit in self._sent if not permit.refused and permit.sent_at > event - _LOG_S)
-        measured = max(float(recent), 0.2)
-        if self.per_s is not None and self._last_event_at is not None:
-            since = max(event - self._last_event_at, 1.0)
-            measured = min(max(self._accepted_since / since, 0.02), self.per_s)
-            again = since < 2 * self._hold_s
-            self._hold_s = min(self._hold_s * 2, _MAX_HOLD_S) if again else _HOLD_S
-        self.per_s = measured * _HEADROOM if self.per_s is None else measured
-        self._accepted_since = 0
-        self._last_event_at, self._event_at = now if self._last_event_at is None else event, None
-        self._grown_at = now + self._hold_s
-        self._next_at = now
+        event, self._event_at = self._event_at or now, None
+        recent = [permit for permit in self._sent if permit.sent_at > event - _LOG_S]
+        since = None if self._last_event_at is None else max(event - self._last_event_at, 1.0)
+        if _is_clean_cut(recent, told=self._told):
+            measured = max(float(sum(not permit.refused for permit in recent)), 0.2)
+            if self.per_s is not None and since is not None:
+                measured = min(max(self._accepted_since / since, self.per_s / 2), self.per_s)
+                self._hold_s = min(self._hold_s * 2, _MAX_HOLD_S) if since < 2 * self._hold_s else _HOLD_S
+            else:
+                self._hold_s = min(_HOLD_S, 1.5 * measured)
+            self.per_s = measured * _HEADROOM
+        elif self.per_s is not None:
+            self.per_s = max(self.per_s * _MILD, 1.0)
+        self._accepted_since, self._last_event_at, self._told = 0, event, False
+        self._grown_at, self._next_at = now + self._hold_s, now
         self._sent.clear()
 
     def _grow(self, now: float) -> None:
         if self.per_s is not None and now > self._grown_at:
-            self.per_s *= _GROWTH_PER_S ** (now - self._grown_at)
+            per_s = _GROWTH_PER_S if self.per_s > _FEW_PER_S else _FAST_GROWTH_PER_S
+            self.per_s *= per_s ** (now - self._grown_at)
             self._grown_at = now
 
     def _forget(self, now: float, window_s: float) -> None:
         while self._sent and self._sent[0].sent_at <= now - window_s:
             self._sent.popleft()
+
+
+def _is_clean_cut(recent: list[Permit], *, told: bool) -> bool:
+    """Tell a limit from bad luck: past a limit all is refused, and one refusal alone needs the server's Retry-After."""
+    first = next((place for place, permit in enumerate(recent) if permit.refused), len(recent))
+    after = recent[first:]
+    refused = sum(permit.refused for permit in after)
+    return refused >= (1 if told else 2) and refused >= _CLEAN_SHARE * len(after)

@@ -18,7 +18,7 @@ _BREAKER_AFTER = 10
 _BREAKER_OPENINGS = 6
 _BREAKER_FIRST_S = 1.0
 _BREAKER_MAX_S = 30.0
-_BLIND_GATE_S = 0.5
+_BLIND_GATE_S = 0.1
 _BLIND_GATE_MAX_S = 30.0
 _RESET = re.compile(r"(\d+(?:\.\d+)?)(ms|h|m|s)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -89,7 +89,7 @@ class Throttle:
         self.refused += 1
         wish_s = self._blind_gate_s(now) if retry_after_s is None else retry_after_s
         self._gate_at = max(self._gate_at, now + wish_s + self._rng.uniform(0.005, 0.02))
-        self._learned.refused(permit, now)
+        self._learned.refused(permit, now, told=retry_after_s is not None)
 
     def failed(self, permit: Permit, error: TeacherError) -> None:
         """Settle a permit whose request met a server fault or no reply; many in a row stop everyone for a while.

@@ -77,8 +77,9 @@ class Knowledge:
     def _near(self, prompt: str, place: int | None) -> list[tuple[int, float]]:
         if self._index is None:
             self._fit()
-        row = self._vectoriser.transform([prompt]) if place is None else self._index[place]
-        similarity = self._index @ row.toarray().ravel()
+        index: Any = self._index
+        row = self._vectoriser.transform([prompt]) if place is None else index[place]
+        similarity = index @ row.toarray().ravel()
         count = min(_NEIGHBOURS, len(self.known))
         best = similarity.argpartition(-count)[-count:]
         near = [(int(neighbour), float(similarity[neighbour])) for neighbour in best]

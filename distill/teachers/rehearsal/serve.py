@@ -47,8 +47,8 @@ def serve(
         raise MissingExtraError(error.name or "uvicorn", "serve") from error
     known = load_knowledge(knowledge, question=question, answer=answer, labels=labels)
     desk = Desk(known, model, faults or FaultPlan(), latency_ms / 1000, shutdown_date)
-    listener = _listen(host, port)
-    config = uvicorn.Config(build_app(desk), log_level="critical", access_log=False, lifespan="off",
+    listener = listen(host, port)
+    config = uvicorn.Config(build_app(desk), log_level="critical", access_log=False, ws="none", lifespan="off",
                             timeout_graceful_shutdown=1, backlog=2048)  # fmt: skip
     server = uvicorn.Server(config)
     logging.getLogger("uvicorn.error").disabled = True  # a reset that was asked for is no news
@@ -60,7 +60,12 @@ def serve(
     server.run(sockets=[listener])
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Bind a listening address; port 0 takes a free one.
+
+    Raises:
+        UsageError: the address cannot be taken.
+    """
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
