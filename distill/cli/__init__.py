@@ -1,0 +1,102 @@
+"""The command line: argv in, exit code out, the only print. No logic here, and nothing heavy at import."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+
+from distill import __version__
+from distill.errors import DistillError, InterruptedRunError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("distill.cli.run", "Run what is stale, skip what is whole, resume what was cut off; ends with the verdict."),
+    "plan": ("distill.cli.plan", "Say what would run and why, what it would cost, and what the gate could decide; spends nothing."),
+    "rehearse": ("distill.cli.rehearse", "The same run against the rehearsal teacher, for no money."),
+    "check": ("distill.cli.check", "Config errors only, all at once."),
+    "gate": ("distill.cli.gate", "Print a run's decision; the exit code is the decision."),
+    "report": ("distill.cli.report", "Write one self-contained HTML page; several runs give a comparison."),
+    "runs": ("distill.cli.runs", "Table of runs: when, teacher, student, quality, verdict, cost."),
+    "inspect": ("distill.cli.inspect", "Rows of a stage's table: e.g. what a filter dropped and why."),
+    "promote": ("distill.cli.promote", "Move a channel onto a run's student; refuses unless the gate said promote."),
+    "rollback": ("distill.cli.rollback", "Move a channel back to an earlier version."),
+    "channels": ("distill.cli.channels", "Show channels and their history."),
+    "schema": ("distill.cli.schema", "JSON Schema of the config, for editors; or the tables' schemas."),
+    "doctor": ("distill.cli.doctor", "Check the machine and say what to do."),
+    "teacher": ("distill.cli.teacher", "The rehearsal teacher as a stand-alone server."),
+}
+"""Command -> module that holds `command`, and its line in `distill --help`."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called, so that `--help` costs nothing."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        return import_module(COMMANDS[cmd_name][0]).command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="distill")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def group(context: click.Context, *, debug: bool) -> None:
+    """Have a frontier model answer once, teach a small model, prove that it is ready.
+
+    \b
+    Start here:
+      distill plan configs/quickstart.yaml      what would happen, and what it would cost
+      distill run configs/quickstart.yaml       do it; ends with the verdict
+      distill gate quickstart@latest            the decision again; the exit code is the decision
+    """
+    context.obj = {"debug": debug}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and exit with its code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        code = group.main(args=arguments, prog_name="distill", standalone_mode=False)
+    except click.exceptions.Exit as error:
+        code = error.exit_code
+    except click.ClickException as error:
+        error.show()
+        code = 2
+    except (KeyboardInterrupt, click.Abort):
+        code = _fail("interrupted; run the same command again to resume", InterruptedRunError.exit_code)
+    except DistillError as error:
+        if debug:
+            raise
+        code = _fail(str(error), error.exit_code)
+    except BrokenPipeError:
+        code = 0
+    except Exception as error:
+        if debug:
+            raise
+        code = _fail(f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _one_line(error: Exception, limit: int = 300) -> str:
+    return " ".join(str(error).split())[:limit]
+
+
+def _fail(message: str, code: int) -> int:
+    for line in message.splitlines():
+        print(f"distill: {line}", file=sys.stderr)
+    return code

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from distill.engine.stage import Context
+from distill.filters import FilterSpec
 from distill.records.runtime import RuntimeConfig
 from distill.teachers.config import TeacherConfig
 
@@ -18,12 +19,14 @@ class Surroundings:
     """How a run is run.
 
     `base_dir` is the config file's directory; `teacher` carries limits, prices, keys' names and the rest that
-    does not shape answers; `budget_usd` is the flag's budget, else the config's.
+    does not shape answers; `filters` are what the smoke test tries the first answers on; `budget_usd` is the
+    flag's budget, else the config's.
     """
 
     runtime: RuntimeConfig
     base_dir: Path
     teacher: TeacherConfig
+    filters: tuple[FilterSpec, ...] = ()
     budget_usd: float | None = None
 
 

@@ -1,0 +1,116 @@
+"""Looking into a stage's tables: which there are, and the rows that match an expression."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from distill.app.runs import Run
+from distill.engine.parquet import read_table
+from distill.errors import UsageError
+
+PREFERRED = ("rejected", "predictions", "kept", "completions", "train", "pool")
+HIDDEN = {"columns_json", "where", "content_hash", "key", "top_tokens", "top_logprobs", "sampled_tokens", "sampled_logprobs"}
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Some rows of one table."""
+
+    table: str
+    rows: list[dict[str, Any]]
+    matching: int
+    total: int
+
+
+def inspect_stage(
+    run: Run, stage: str, table: str | None, where: str | None, columns: Sequence[str] | None, limit: int
+) -> View:
+    """Return rows of a stage's table.
+
+    Raises:
+        UsageError: there is no such stage, table or column, or the expression cannot be read.
+    """
+    directory = run.artifact(stage)
+    tables = {path.stem: path for path in sorted(directory.rglob("*.parquet"))}
+    if not tables:
+        raise UsageError(f"stage {stage!r} of run {run.id} has no table; it has: {_names(directory)}")
+    name = table or next((preferred for preferred in PREFERRED if preferred in tables), next(iter(tables)))
+    if name not in tables:
+        raise UsageError(f"stage {stage!r} has no table {name!r}; it has: {', '.join(tables)}")
+    data = read_table(tables[name])
+    shown = list(columns) if columns else [column for column in data.column_names if column not in HIDDEN]
+    missing = [column for column in shown if column not in data.column_names]
+    if missing:
+        raise UsageError(f"table {name!r} has no column {missing[0]!r}; it has: {', '.join(data.column_names)}")
+    matching = data.filter(parse_where(where, data.column_names)) if where else data
+    rows = matching.select(shown).slice(0, limit).to_pylist()
+    return View(name, cast("list[dict[str, Any]]", rows), matching.num_rows, data.num_rows)
+
+
+def _names(directory: Any) -> str:
+    return ", ".join(sorted(path.name for path in directory.iterdir())) or "nothing"
+
+
+_COMPARISONS: dict[type[ast.cmpop], Any] = {
+    ast.Eq: lambda left, right: left == right,
+    ast.NotEq: lambda left, right: left != right,
+    ast.Lt: lambda left, right: left < right,
+    ast.LtE: lambda left, right: left <= right,
+    ast.Gt: lambda left, right: left > right,
+    ast.GtE: lambda left, right: left >= right,
+}
+_WORDS = {"true": True, "false": False, "null": None}
+
+
+def parse_where(text: str, columns: Sequence[str]) -> Any:
+    """Parse `a == 'x' and (b > 3 or not c)` into an Arrow filter; nothing is evaluated as Python.
+
+    Raises:
+        UsageError: the text is no such expression, or names a column that does not exist.
+    """
+    try:
+        return _build(ast.parse(text, mode="eval").body, columns)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise UsageError(f"--where: cannot read {text!r} ({error}); example: reason == 'refusal'") from error
+
+
+def _build(node: ast.expr, columns: Sequence[str]) -> Any:
+    if isinstance(node, ast.BoolOp):
+        parts = [_build(value, columns) for value in node.values]
+        joined = parts[0]
+        for part in parts[1:]:
+            joined = joined & part if isinstance(node.op, ast.And) else joined | part
+        return joined
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        return ~_build(node.operand, columns)
+    if isinstance(node, ast.Compare) and len(node.ops) == 1:
+        return _compare(_build(node.left, columns), node.ops[0], node.comparators[0], columns)
+    if isinstance(node, ast.Name):
+        if node.id in _WORDS:
+            return pc.scalar(_WORDS[node.id])
+        if node.id not in columns:
+            raise UsageError(f"--where: no column {node.id!r}; columns are: {', '.join(columns)}")
+        return pc.field(node.id)
+    if isinstance(node, ast.Constant):
+        return pc.scalar(node.value)
+    raise UsageError(f"--where: {ast.unparse(node)!r} is not a comparison of columns with values")
+
+
+def _compare(left: Any, operator: ast.cmpop, right_node: ast.expr, columns: Sequence[str]) -> Any:
+    if isinstance(operator, ast.In | ast.NotIn) and isinstance(right_node, ast.List | ast.Tuple):
+        values = pa.array([ast.literal_eval(item) for item in right_node.elts])
+        found = pc.is_in(left, values) if not isinstance(left, pc.Expression) else left.isin(values)
+        return found if isinstance(operator, ast.In) else ~found
+    if type(operator) not in _COMPARISONS:
+        raise UsageError("--where: use ==, !=, <, <=, >, >=, in, not in")
+    is_null = isinstance(right_node, ast.Name) and right_node.id == "null"
+    is_none = isinstance(right_node, ast.Constant) and right_node.value is None
+    if is_null or is_none:
+        return left.is_null() if isinstance(operator, ast.Eq) else ~left.is_null()
+    return _COMPARISONS[type(operator)](left, _build(right_node, columns))

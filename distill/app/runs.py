@@ -1,0 +1,164 @@
+"""Run directories: `runs/<name>/<run-id>/` with run.json and what people open; how a RUN argument finds one.
+
+A run directory only refers to artifacts and copies their small files; losing it loses no answer and no student.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import cast
+
+from distill.engine.runner import StageResult
+from distill.errors import DataError, UsageError
+
+RUN_SCHEMA = 1
+RUN_FILE = "run.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run directory and its run.json."""
+
+    directory: Path
+    facts: Mapping[str, object]
+
+    @property
+    def id(self) -> str:
+        """The run's id, also its directory's name."""
+        return str(self.facts["id"])
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """Stage -> artifact key."""
+        stages = cast("Sequence[Mapping[str, str]]", self.facts["stages"])
+        return {stage["stage"]: stage["key"] for stage in stages}
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the run's artifacts are."""
+        return Path(os.path.normpath(self.directory / str(self.facts["state_dir"])))
+
+    def artifact(self, stage: str) -> Path:
+        """Return the directory of a stage's artifact.
+
+        Raises:
+            UsageError: the run has no such stage.
+        """
+        if stage not in self.keys:
+            raise UsageError(f"run {self.id} has no stage {stage!r}; it has: {', '.join(self.keys)}")
+        return self.state_dir / "artifacts" / stage / self.keys[stage]
+
+
+def make_run_id(now: datetime, keys: Mapping[str, str]) -> str:
+    """Return a sortable id: UTC time and the first digits of the last stage's key."""
+    last = list(keys.values())[-1] if keys else "0" * 6
+    return f"{now:%Y%m%d-%H%M%S}-{last[:6]}"
+
+
+def read_run(directory: Path) -> Run:
+    """Read a run directory.
+
+    Raises:
+        UsageError: there is no run.json in it.
+        DataError: run.json is damaged.
+    """
+    path = directory / RUN_FILE
+    try:
+        return Run(directory, cast("dict[str, object]", json.loads(path.read_text(encoding="utf-8"))))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UsageError(f"{directory}: not a run directory (no {RUN_FILE}); `distill runs` lists them") from error
+    except ValueError as error:
+        raise DataError(f"{path}: damaged ({error}); run the config again to make it anew") from error
+
+
+def latest_run(runs_dir: Path, name: str) -> Run | None:
+    """Return the newest run of a config's name, or None."""
+    link = runs_dir / name / "latest"
+    return read_run(link.resolve()) if (link / RUN_FILE).is_file() else None
+
+
+def list_runs(runs_dir: Path) -> list[Run]:
+    """Return all readable runs, oldest first."""
+    paths = [path for path in runs_dir.glob(f"*/*/{RUN_FILE}") if path.parent.name != "latest"]
+    return [read_run(path.parent) for path in sorted(paths, key=lambda path: path.parent.name)]
+
+
+def resolve_run(reference: str, runs_dir: Path) -> Run:
+    """Find the run that a RUN argument names: a directory, an id, a unique prefix of one, or CONFIG@latest.
+
+    Raises:
+        UsageError: none or several match.
+    """
+    if (Path(reference) / RUN_FILE).is_file():
+        return read_run(Path(reference).resolve())
+    if reference.endswith("@latest"):
+        name = Path(reference.removesuffix("@latest")).stem
+        run = latest_run(runs_dir, name) or latest_run(runs_dir, reference.removesuffix("@latest"))
+        if run is None:
+            raise UsageError(f"{reference}: no run of that name under {runs_dir}; `distill runs` lists them")
+        return run
+    runs = list_runs(runs_dir)
+    exact = [run for run in runs if run.id == reference]
+    matches = exact or [run for run in runs if run.id.startswith(reference)]
+    if len(matches) == 1:
+        return matches[0]
+    if not matches:
+        raise UsageError(f"no run {reference!r} under {runs_dir}; `distill runs` lists them")
+    raise UsageError(f"{reference!r} names several runs: {', '.join(run.id for run in matches[:5])}; give more of the id")
+
+
+def write_run(
+    runs_dir: Path,
+    name: str,
+    run_id: str,
+    facts: Mapping[str, object],
+    results: Sequence[StageResult],
+    files: Mapping[str, Path],
+    links: Mapping[str, Path],
+) -> Run:
+    """Write a run directory (run.json last) and point `latest` at it.
+
+    Args:
+        runs_dir: where all runs live.
+        name: the config's name.
+        run_id: the new directory's name.
+        facts: run.json without schema, id, name and stages.
+        results: what each stage did.
+        files: file name -> artifact file to copy.
+        links: link name -> artifact directory to point at.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    directory = runs_dir / name / run_id
+    directory.mkdir(parents=True, exist_ok=True)
+    for file_name, source in files.items():
+        if source.is_file():
+            shutil.copyfile(source, directory / file_name)
+    for link_name, target in links.items():
+        if target.is_dir():
+            _point(directory / link_name, target)
+    full = {"schema": RUN_SCHEMA, "id": run_id, "name": name, "stages": [asdict(result) for result in results], **facts}
+    _write_atomically(directory / RUN_FILE, json.dumps(full, indent=1, ensure_ascii=False, default=str))
+    _point(runs_dir / name / "latest", directory)
+    return read_run(directory)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` a relative symlink to `target` in one step."""
+    temporary = link.with_name(f".{link.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)
+    temporary.symlink_to(os.path.relpath(target, link.parent))
+    temporary.replace(link)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

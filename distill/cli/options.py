@@ -1,0 +1,41 @@
+"""Options that several commands share, with one meaning each."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+set_option = click.option(
+    "--set", "overrides", multiple=True, metavar="a.b=c", help="Override a config value (YAML), e.g. gate.rules.0.margin=0.03."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else there.")
+runs_dir_option = click.option(
+    "--runs-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("runs"),
+    envvar="DISTILL_RUNS_DIR",
+    show_default=True,
+    help="Where run directories are.",
+)
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path(".distill"),
+    envvar="DISTILL_STATE_DIR",
+    show_default=True,
+    help="Where artifacts, journal and channels are.",
+)
+config_argument = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+
+
+def print_json(value: object) -> None:
+    """Print one JSON object on stdout."""
+    json.dump(value, sys.stdout, indent=1, ensure_ascii=False, default=str)
+    sys.stdout.write("\n")

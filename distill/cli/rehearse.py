@@ -1,0 +1,37 @@
+"""`distill rehearse`: the same run against the rehearsal teacher, for no money."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+
+
+@click.command()
+@config_argument
+@set_option
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@runs_dir_option
+@state_dir_option
+@json_option
+def command(
+    config: Path, overrides: tuple[str, ...], until: str | None, runs_dir: Path, state_dir: Path, *, as_json: bool
+) -> int:
+    """Run CONFIG against the rehearsal teacher, to prove config, prompts, parsing and gate before paying."""
+    from distill.app.composition import compose
+    from distill.app.execute import execute
+    from distill.app.rehearsal import rehearsed
+    from distill.cli.load import load
+    from distill.cli.progress import show_progress
+    from distill.cli.verdict import print_outcome
+
+    loaded = rehearsed(load(config, overrides, runs_dir, state_dir))
+    with show_progress() as listener:
+        outcome = execute(compose(loaded), listener, until=until)
+    if as_json:
+        print_json(dict(outcome.run.facts))
+    else:
+        print_outcome(outcome)
+    return outcome.exit_code

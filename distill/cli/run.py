@@ -1,0 +1,59 @@
+"""`distill run`: bring a config's run up to date and end with the verdict."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+
+
+@click.command()
+@config_argument
+@set_option
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--from", "rerun_from", metavar="STAGE", help="Make this stage and all after it anew.")
+@click.option("--budget", type=float, metavar="USD", help="Stop before a teacher call that could pass this.")
+@runs_dir_option
+@state_dir_option
+@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+@json_option
+def command(
+    config: Path,
+    overrides: tuple[str, ...],
+    until: str | None,
+    rerun_from: str | None,
+    budget: float | None,
+    runs_dir: Path,
+    state_dir: Path,
+    *,
+    yes: bool,
+    as_json: bool,
+) -> int:
+    """Run what is stale, skip what is whole, resume what was cut off; ends with the verdict.
+
+    \b
+    distill run configs/quickstart.yaml
+    distill run configs/banking77.yaml --budget 10 --set student.epochs=3
+    """
+    from distill.app.composition import compose
+    from distill.app.execute import execute
+    from distill.app.spending import confirm_spending
+    from distill.cli.load import load
+    from distill.cli.progress import show_progress
+    from distill.cli.verdict import print_outcome
+
+    composition = compose(load(config, overrides, runs_dir, state_dir), budget)
+    confirm_spending(composition, until, ask=None if yes or as_json else _ask)
+    with show_progress() as listener:
+        outcome = execute(composition, listener, until=until, rerun_from=rerun_from)
+    if as_json:
+        print_json(dict(outcome.run.facts))
+    else:
+        print_outcome(outcome)
+    return outcome.exit_code
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(question, default=True, err=True)

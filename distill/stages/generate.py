@@ -1,0 +1,151 @@
+"""Generate: buy one teacher answer per row and sample, through the journal, within the budget.
+
+The first rows are bought, parsed and filtered before the rest is (smoke before spend).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
+
+import pyarrow as pa
+
+from distill.engine.fingerprint import Plain
+from distill.engine.parquet import write_rows
+from distill.engine.stage import Context, Stage, Summary
+from distill.filters import FilterContext, run_chain
+from distill.records.completion import Completion
+from distill.records.example import Example
+from distill.records.tables import CANDIDATES, COMPLETIONS
+from distill.stages.candidates import candidate_rows, completion_row
+from distill.stages.examples_table import read_examples
+from distill.stages.surroundings import Surroundings, surroundings_of
+from distill.stages.teacher_identity import TeacherIdentity
+from distill.tasks import make_task
+from distill.tasks.config import TaskConfig
+from distill.tasks.prompts import render_teacher
+from distill.teachers import Budget, Order, Progress, Standing, Teacher, build_requests, open_teacher
+from distill.teachers.smoke import SmokeOutcome, judge
+
+
+@dataclass(frozen=True, slots=True)
+class GenerateConfig:
+    """What is asked, and who answers."""
+
+    task: TaskConfig
+    teacher: TeacherIdentity
+
+
+def run_generate(config: object, context: Context) -> Summary:
+    """Buy the answers for train and validation; write completions.parquet and ledger.json.
+
+    Raises:
+        BudgetExceededError: the next call could pass the budget; what was bought is kept.
+        TeacherError: the teacher cannot be used, or the smoke test failed.
+    """
+    config = cast("GenerateConfig", config)
+    surroundings = surroundings_of(context)
+    source = context.inputs["split"]
+    examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
+    orders = make_orders(examples, config.task, surroundings)
+    budget = Budget(surroundings.budget_usd)
+    with open_teacher(
+        surroundings.teacher, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
+    ) as teacher:
+        standing = teacher.check()
+        try_first_rows(teacher, examples, orders, config.task, surroundings, budget)
+        completions = buy(teacher, orders, budget, context)
+        write_ledger(context, teacher, standing)
+        ledger = teacher.ledger
+    rows = [completion_row(completion) for completion in completions]
+    write_rows(rows, COMPLETIONS, context.output_dir / "completions.parquet")
+    failed = sum(completion.error_kind is not None for completion in completions)
+    facts: dict[str, Plain] = {"failed": failed, "calls": ledger.calls, "journal_hits": ledger.journal_hits}
+    return Summary(rows_in=len(examples), rows_out=len(completions) - failed, cost_usd=ledger.usd, facts=facts)
+
+
+def make_orders(examples: Sequence[Example], task: TaskConfig, surroundings: Surroundings) -> list[Order]:
+    """Render the prompts and make one order per example and sample; a recorded answer is taken as it is.
+
+    Raises:
+        DataError: a prompt cannot be rendered.
+    """
+    teacher = surroundings.teacher
+    conversations = [render_teacher(task, example.columns) for example in examples]
+    schema = task.schema_ if task.output == "json" else None
+    requests = build_requests(conversations, teacher, schema=schema)
+    orders: list[Order] = []
+    for example, request in zip(examples, requests, strict=True):
+        samples = 1 if example.teacher_output is not None else teacher.samples
+        orders += [Order(example.id, sample, request, example.teacher_output) for sample in range(samples)]
+    return orders
+
+
+def try_first_rows(
+    teacher: Teacher,
+    examples: Sequence[Example],
+    orders: Sequence[Order],
+    task_config: TaskConfig,
+    surroundings: Surroundings,
+    budget: Budget,
+) -> None:
+    """Buy the first rows, parse and filter them, and stop when too few are accepted.
+
+    Raises:
+        TeacherError: of kind `smoke`, with the reasons, samples and unknown labels.
+    """
+    smoke = surroundings.teacher.smoke
+    first_ids = [example.id for example in examples[: smoke.rows]]
+    chosen = [order for order in orders if order.id in set(first_ids) and order.sample == 0]
+    if len(chosen) < smoke.rows:
+        return
+    task = make_task(task_config)
+    rows = candidate_rows(examples, [completion_row(c) for c in teacher.buy(chosen, budget=budget)], task)
+    table = pa.Table.from_pylist(rows, schema=CANDIDATES)
+    row_wise = [spec for spec in surroundings.filters if spec.order_free]
+    result = run_chain(table, row_wise, FilterContext(task=task_config))
+    rejected = {row["id"]: row for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
+    outcomes = [
+        SmokeOutcome(
+            id=cast("str", row["id"]),
+            accepted=row["id"] not in rejected,
+            reason=rejected[cast("str", row["id"])]["reason"] if row["id"] in rejected else "",
+            answer=cast("str", row["answer"]),
+        )
+        for row in rows
+    ]
+    judge(outcomes, surroundings.teacher.smoke)
+
+
+def buy(teacher: Teacher, orders: Sequence[Order], budget: Budget, context: Context) -> list[Completion]:
+    """Buy all orders, telling the run how far it is.
+
+    Raises:
+        BudgetExceededError: as above.
+        TeacherError: as above.
+    """
+
+    def tell(progress: Progress) -> None:
+        note = f"{progress.journal_hits} from the journal, {progress.errors} errors, ${progress.usd:.4f}"
+        context.progress(progress.done, progress.total, note)
+
+    return teacher.buy(orders, budget=budget, on_progress=tell)
+
+
+def write_ledger(context: Context, teacher: Teacher, standing: Standing) -> None:
+    """Write what was spent by kind, at which price, and how the teacher stands, to ledger.json."""
+    price = teacher.price
+    body = {
+        "ledger": teacher.ledger.to_json(),
+        "price": price._asdict(),
+        "standing": asdict(standing),
+        "is_rehearsal": teacher.is_rehearsal,
+        "model": teacher.config.model,
+    }
+    text = json.dumps(body, indent=1, sort_keys=True, default=str)
+    (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
+
+
+GENERATE = Stage("generate", 1, run_generate)

@@ -1,0 +1,66 @@
+"""Train: teach the student the kept answers. Validation rows choose the checkpoint; held-out rows are out of reach."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from distill.engine.fingerprint import Plain
+from distill.engine.parquet import read_table
+from distill.engine.stage import Context, Stage, Summary
+from distill.errors import DataError
+from distill.stages.lessons import make_lessons
+from distill.stages.surroundings import surroundings_of
+from distill.students import get_student
+from distill.students.config import StudentConfig
+from distill.students.protocol import Lessons
+from distill.tasks.config import TaskConfig
+
+STUDENT_DIR = "student"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """Who is taught and how."""
+
+    task: TaskConfig
+    student: StudentConfig
+
+
+def run_train(config: object, context: Context) -> Summary:
+    """Train on the kept rows; write student/ and training.json.
+
+    Raises:
+        DataError: no row is left to train on, or a lesson cannot be used.
+        ConfigError: the base cannot be resolved.
+    """
+    config = cast("TrainConfig", config)
+    validation_ids = set(
+        cast("list[str]", read_table(context.inputs["split"] / "validation.parquet", ["id"]).column("id").to_pylist())
+    )
+    kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
+    train = make_lessons([row for row in kept if row["id"] not in validation_ids], config.task)
+    validation = make_lessons([row for row in kept if row["id"] in validation_ids], config.task)
+    if not train:
+        raise DataError("the filters kept no row to train on; see: distill inspect RUN filter")
+    runtime = surroundings_of(context).runtime
+    student_dir = context.output_dir / STUDENT_DIR
+    student_dir.mkdir()
+    report = get_student(config.student.kind).train(
+        Lessons(train, validation),
+        config.task,
+        config.student,
+        runtime,
+        student_dir,
+        context.work_dir,
+        on_progress=context.progress,
+    )
+    (context.output_dir / "training.json").write_text(
+        json.dumps(asdict(report), indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
+    )
+    facts: dict[str, Plain] = {"steps": report.steps, "trainable_parameters": report.trainable_parameters}
+    return Summary(rows_in=len(train) + len(validation), rows_out=report.rows_trained, facts=facts)
+
+
+TRAIN = Stage("train", 1, run_train)

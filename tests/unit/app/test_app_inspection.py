@@ -1,0 +1,53 @@
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from distill.app.inspection import parse_where
+from distill.errors import UsageError
+
+TABLE = pa.table({"reason": ["refusal", "length", None], "sample": [0, 1, 2], "ok": [True, False, True]})
+
+
+def ids(where: str) -> list[int]:
+    return TABLE.filter(parse_where(where, TABLE.column_names)).column("sample").to_pylist()
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("reason == 'refusal'", [0]),
+        ("sample >= 1 and ok == true", [2]),
+        ("sample == 0 or reason == 'length'", [0, 1]),
+        ("not ok", [1]),
+        ("reason in ['refusal', 'length']", [0, 1]),
+        ("sample not in [0]", [1, 2]),
+        ("reason == null", [2]),
+        ("reason != None", [0, 1]),
+    ],
+)
+def test_expression_selects_rows(where: str, expected: list[int]) -> None:
+    assert ids(where) == expected
+
+
+@pytest.mark.parametrize("where", ["__import__('os')", "reason.upper() == 'A'", "sample ==", "[1]", "lambda: 1", "f'{1}'"])
+def test_nothing_is_evaluated(where: str) -> None:
+    with pytest.raises(UsageError, match="--where"):
+        ids(where)
+
+
+def test_unknown_column_lists_the_known() -> None:
+    with pytest.raises(UsageError, match="reason, sample, ok"):
+        ids("colour == 'red'")
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_an_expression_or_a_usage_error(text: str) -> None:
+    try:
+        parse_where(text, TABLE.column_names)
+    except UsageError:
+        pass
+    except (pa.ArrowException, TypeError, ValueError, MemoryError, RecursionError) as error:
+        raise AssertionError(f"{text!r} raised {error!r}") from error
