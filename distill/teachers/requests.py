@@ -62,8 +62,8 @@ def wire_body(request: TeacherRequest, limit: LimitField, shape: Shape = "asked"
     The order of the fields is that of the `openai` client, so that both send the same bytes.
     """
     body: dict[str, Json] = {
-        "messages": [{"role": role, "content": content} for role, content in request.messages],
         "model": request.model,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
     }
     if request.top_logprobs:
         body["logprobs"] = True
