@@ -1,0 +1,28 @@
+"""The student kinds: a table of module names, loaded when asked for, so that a listing never imports torch."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from distill.errors import UsageError
+
+if TYPE_CHECKING:
+    from distill.students.protocol import Student
+
+STUDENTS: dict[str, str] = {
+    "classifier": "distill.students.classifier",
+    "causal_lm": "distill.students.causal_lm",
+}
+"""Kind -> module that holds `STUDENT`."""
+
+
+def get_student(kind: str) -> Student:
+    """Return the student kind named `kind`; this is what imports torch.
+
+    Raises:
+        UsageError: no kind has that name.
+    """
+    if kind not in STUDENTS:
+        raise UsageError(f"unknown student kind {kind!r}; known: {', '.join(sorted(STUDENTS))}")
+    return cast("Student", import_module(STUDENTS[kind]).STUDENT)

@@ -17,7 +17,7 @@ class LoraConfig(Frozen):
     alpha: float = Field(default=32, gt=0)
     """Scale; the update is multiplied by alpha/rank (rsLoRA: alpha/sqrt(rank))."""
     dropout: float = Field(default=0.05, ge=0, lt=1)
-    """Dropout before the update."""
+    """Dropout before the update (drawing the masks is costly on a CPU; 0 there trains nearly twice as fast)."""
     targets: str | tuple[str, ...] = "all-linear"
     """Module names, or all-linear."""
     variant: Literal["lora", "rslora", "dora", "qlora"] = "lora"
@@ -103,6 +103,8 @@ class StudentConfig(Frozen):
     """Generated tokens per answer at most (causal_lm, seq2seq)."""
     early_stopping_patience: int | None = Field(default=None, ge=1)
     """Stop after this many evaluations without a better validation loss."""
+    base_dropout: bool = False
+    """Keep the base's own dropout while training (on a CPU it costs a third of the time)."""
     gradient_checkpointing: bool = False
     """Recompute activations to save memory."""
     trust_remote_code: bool = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -12,6 +12,9 @@ from distill.records.runtime import RuntimeConfig
 from distill.records.training import Answer, Prompt, TrainingRow
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
+
+OnProgress = Callable[[int, int, float], None]
+"""Called now and then with (step, steps in all, training loss)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class Student(Protocol):
         runtime: RuntimeConfig,
         output_dir: Path,
         work_dir: Path,
+        on_progress: OnProgress | None = None,
     ) -> TrainingReport:
         """Train and write the loadable student under `output_dir`; checkpoints go to `work_dir`, kept across a crash.
 

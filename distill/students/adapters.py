@@ -1,0 +1,58 @@
+"""What is trained of a base: low-rank adapters on all linear layers, another member of the family, or everything."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import peft
+from torch import nn
+from transformers import PreTrainedModel
+
+from distill.errors import ConfigError, Problem
+from distill.students.bases import ResolvedBase
+from distill.students.config import LoraConfig
+
+_NOT_ADAPTED = r".*\b(pooler|lm_head|score|classifier)\b.*"
+
+
+def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -> PreTrainedModel | peft.PeftModel:
+    """Wrap `model` so that only what `lora` names is trained; None trains every parameter.
+
+    The output head is never adapted (`modules_to_save=["lm_head"]` would untie tied embeddings).
+
+    Raises:
+        ConfigError: the targets name no module of this base, or the variant cannot run here.
+    """
+    if lora is None:
+        model.requires_grad_(True)
+        return model
+    settings = peft.LoraConfig(
+        r=lora.rank,
+        lora_alpha=cast("int", lora.alpha),
+        lora_dropout=lora.dropout,
+        target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
+        exclude_modules=_NOT_ADAPTED,
+        use_rslora=lora.variant == "rslora",
+        use_dora=lora.variant == "dora",
+    )
+    try:
+        adapted = peft.get_peft_model(cast("PreTrainedModel", model), settings)
+    except ValueError as error:
+        raise ConfigError([Problem("", "student.lora.targets", str(error).splitlines()[0])]) from error
+    adapted = cast("peft.PeftModel", adapted)
+    adapted.peft_config["default"].base_model_name_or_path = base.name
+    adapted.peft_config["default"].revision = base.revision
+    return adapted
+
+
+def silence_dropout(model: nn.Module) -> None:
+    """Set every dropout of `model` to zero; adapters added later keep their own."""
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = 0.0
+
+
+def count_parameters(model: nn.Module) -> tuple[int, int]:
+    """Return (trainable, all) parameter counts."""
+    trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    return trainable, sum(p.numel() for p in model.parameters())

@@ -1,0 +1,158 @@
+"""The causal language-model student: the base's chat template, loss on the answer alone, greedy answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from transformers import PreTrainedModel, set_seed
+
+from distill.errors import DataError, StoreError
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Answer, Prompt
+from distill.students.adapters import adapt, count_parameters, silence_dropout
+from distill.students.batching import pack_sorted, plan_batches
+from distill.students.chat import Chat, open_chat
+from distill.students.config import StudentConfig
+from distill.students.device import place
+from distill.students.foundation import (
+    lay_foundation,
+    load_full,
+    load_weights,
+    reload_foundation,
+    save_weights,
+)
+from distill.students.generation import generate_greedy
+from distill.students.lm_model import CausalModel
+from distill.students.lm_rows import encode_lm_rows
+from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.trainer import fit
+from distill.tasks.config import TaskConfig
+
+BATCH_TOKENS = 4096
+
+
+class CausalStudent:
+    """Trains and loads causal language models."""
+
+    def train(
+        self,
+        lessons: Lessons,
+        task: TaskConfig,
+        config: StudentConfig,
+        runtime: RuntimeConfig,
+        output_dir: Path,
+        work_dir: Path,
+        on_progress: OnProgress | None = None,
+    ) -> TrainingReport:
+        """Train on `lessons` and write the student under `output_dir`.
+
+        Raises:
+            DataError: no row is left to train on.
+            ConfigError: the base cannot be resolved or has no usable chat template.
+        """
+        start = time.perf_counter()
+        placement = place(runtime.device)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        foundation = lay_foundation("causal_lm", config, collect_texts(lessons), output_dir)
+        chat = open_chat(foundation.tokenizer)
+        train, held = (encode_lm_rows(rows, chat, config) for rows in (lessons.train, lessons.validation))
+        if not train.rows:
+            raise DataError(f"no row is left to train on: {train.dropped or 'none was given'}")
+        if not config.base_dropout:
+            silence_dropout(foundation.model)
+        set_seed(config.seed)
+        lm = adapt(foundation.model, config.lora, foundation.base)
+        model = CausalModel(lm, config.objective).to(placement.device)
+        plan = plan_batches(
+            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
+        )
+        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        save_weights(lm, output_dir)
+        chat.tokenizer.save_pretrained(output_dir)
+        manifest = StudentManifest(
+            kind="causal_lm",
+            task=task,
+            config=config,
+            base=foundation.base.as_json(),
+            labels=tuple(task.labels or ()),
+            chat_template_sha256=chat.template_sha256,
+        )
+        write_manifest(output_dir, manifest)
+        trainable, total = count_parameters(model)
+        return TrainingReport(
+            rows_trained=len(train.rows),
+            rows_dropped=train.dropped,
+            steps=result.steps,
+            tokens=result.tokens,
+            seconds=time.perf_counter() - start,
+            trainable_parameters=trainable,
+            total_parameters=total,
+            best_validation_loss=result.best_validation_loss,
+            history=result.history,
+            base=foundation.base.as_json(),
+        )
+
+    def load(self, directory: Path, runtime: RuntimeConfig) -> CausalPredictor:
+        """Load what `train` wrote.
+
+        Raises:
+            StoreError: the directory is damaged, or its base or chat template is not the one trained with.
+        """
+        manifest = read_manifest(directory)
+        placement = place(runtime.device)
+        if manifest.config.lora is None:
+            foundation = load_full("causal_lm", directory)
+        else:
+            foundation = reload_foundation("causal_lm", directory, manifest)
+        chat = open_chat(foundation.tokenizer)
+        if chat.template_sha256 != manifest.chat_template_sha256:
+            raise StoreError(f"{directory}: the chat template is not the one the student was trained with")
+        model = load_weights(directory, foundation, merge=True)
+        return CausalPredictor(model.to(placement.device).eval(), chat, manifest)
+
+
+class CausalPredictor:
+    """Answers by greedy decoding; confidence is the geometric mean of the answer's token probabilities."""
+
+    def __init__(self, model: PreTrainedModel, chat: Chat, manifest: StudentManifest) -> None:
+        """Bind a model in eval mode to its chat format."""
+        self.model, self.chat, self.manifest = model, chat, manifest
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Answer prompts in order; `latency_ms` is batch time / batch size.
+
+        `error_kind` is "truncated" for an answer without an end, "overlong" for a prompt over `max_length_tokens`.
+        """
+        config = self.manifest.config
+        encoded = [self.chat.encode_prompt(prompt) for prompt in prompts]
+        answers = [Answer(p.id, "", None, len(e), 0, 0.0, "overlong") for p, e in zip(prompts, encoded, strict=True)]
+        fits = [i for i, ids in enumerate(encoded) if len(ids) <= config.max_length_tokens]
+        for batch in pack_sorted([len(encoded[i]) for i in fits], BATCH_TOKENS):
+            rows = [fits[i] for i in batch]
+            start = time.perf_counter()
+            made = generate_greedy(
+                self.model,
+                [encoded[i] for i in rows],
+                self.chat.stop_ids,
+                int(self.chat.tokenizer.pad_token_id or 0),
+                config.max_new_tokens,
+            )
+            each_ms = (time.perf_counter() - start) * 1000 / len(rows)
+            for i, one in zip(rows, made, strict=True):
+                text = cast("str", self.chat.tokenizer.decode(one.ids, skip_special_tokens=True))
+                kind = None if one.stopped else "truncated"
+                count = len(one.ids) + one.stopped
+                answers[i] = Answer(prompts[i].id, text, one.confidence, len(encoded[i]), count, each_ms, kind)
+        return answers
+
+
+STUDENT = CausalStudent()
+
+
+def collect_texts(lessons: Lessons) -> list[str]:
+    """Return every training text, for a tokenizer made on the spot."""
+    return [part for row in lessons.train for part in (row.prompt.system or "", row.prompt.user, row.target) if part]

@@ -1,0 +1,153 @@
+"""The classifier student: a pretrained encoder with adapters and a linear head, for one label or a set of labels."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import cast
+
+from safetensors.torch import load_file, save_file
+from torch import nn
+from transformers import PreTrainedTokenizerBase, set_seed
+
+from distill.errors import ConfigError, DataError, Problem, StoreError
+from distill.records.runtime import RuntimeConfig
+from distill.students.adapters import adapt, count_parameters, silence_dropout
+from distill.students.batching import plan_batches
+from distill.students.classifier_model import ClassifierModel
+from distill.students.classifier_predictor import ClassifierPredictor, fit_temperature
+from distill.students.config import StudentConfig
+from distill.students.device import place
+from distill.students.foundation import (
+    Foundation,
+    lay_foundation,
+    load_full,
+    load_weights,
+    reload_foundation,
+    save_weights,
+)
+from distill.students.label_rows import encode_label_rows
+from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.text_encoding import join_prompt
+from distill.students.trainer import fit
+from distill.tasks.config import TaskConfig
+
+HEAD = "head.safetensors"
+
+
+class ClassifierStudent:
+    """Trains and loads classifiers."""
+
+    def train(
+        self,
+        lessons: Lessons,
+        task: TaskConfig,
+        config: StudentConfig,
+        runtime: RuntimeConfig,
+        output_dir: Path,
+        work_dir: Path,
+        on_progress: OnProgress | None = None,
+    ) -> TrainingReport:
+        """Train on `lessons` and write the student under `output_dir`.
+
+        Raises:
+            DataError: no row is left, or a row's label is not in the task's set.
+            ConfigError: the task has no labels, or the base cannot be resolved.
+        """
+        start = time.perf_counter()
+        labels = require_labels(task)
+        placement = place(runtime.device)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        texts = [join_prompt(row.prompt) for row in lessons.train]
+        foundation = lay_foundation("encoder", config, texts, output_dir)
+        multi = task.output == "labels"
+        train = encode_label_rows(lessons.train, foundation.tokenizer, labels, config, multi=multi)
+        held = encode_label_rows(lessons.validation, foundation.tokenizer, labels, config, multi=multi)
+        if not train.lengths:
+            raise DataError("no row is left to train on: " + describe_drops(train.dropped))
+        model = build_model(foundation, config, len(labels), multi=multi).to(placement.device)
+        plan = plan_batches(
+            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
+        )
+        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        temperature = fit_temperature(model, held, placement.device)
+        manifest = StudentManifest("classifier", task, config, foundation.base.as_json(), labels, temperature)
+        save_student(output_dir, model, foundation.tokenizer, manifest)
+        trainable, total = count_parameters(model)
+        return TrainingReport(
+            rows_trained=len(train.lengths),
+            rows_dropped=train.dropped,
+            steps=result.steps,
+            tokens=result.tokens,
+            seconds=time.perf_counter() - start,
+            trainable_parameters=trainable,
+            total_parameters=total,
+            best_validation_loss=result.best_validation_loss,
+            history=result.history,
+            base=foundation.base.as_json(),
+        )
+
+    def load(self, directory: Path, runtime: RuntimeConfig) -> ClassifierPredictor:
+        """Load what `train` wrote.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        manifest = read_manifest(directory)
+        placement = place(runtime.device)
+        if manifest.config.lora is None:
+            foundation = load_full("encoder", directory)
+        else:
+            foundation = reload_foundation("encoder", directory, manifest)
+        encoder = load_weights(directory, foundation, merge=True)
+        hidden = int(encoder.config.hidden_size)
+        multi = manifest.task.output == "labels"
+        model = ClassifierModel(encoder, hidden, len(manifest.labels), manifest.config, multi=multi)
+        try:
+            model.head.load_state_dict(load_file(directory / HEAD))
+        except (OSError, RuntimeError, ValueError) as error:
+            raise StoreError(f"{directory / HEAD} is missing or damaged: {error}") from error
+        return ClassifierPredictor(model.to(placement.device).eval(), foundation.tokenizer, manifest, placement)
+
+
+STUDENT = ClassifierStudent()
+
+
+def require_labels(task: TaskConfig) -> tuple[str, ...]:
+    """Return the task's label set.
+
+    Raises:
+        ConfigError: the task is not a label task, or has fewer than two labels.
+    """
+    if task.output not in ("label", "labels"):
+        problem = f"a classifier answers label or labels, not {task.output!r}; use kind: causal_lm"
+        raise ConfigError([Problem("", "student.kind", problem)])
+    if not task.labels or (len(task.labels) < 2 and task.output == "label"):
+        raise ConfigError([Problem("", "task.labels", "a classifier needs the label set (two labels or more)")])
+    return tuple(task.labels)
+
+
+def describe_drops(dropped: dict[str, list[str]]) -> str:
+    """Say how many rows were dropped for which reason."""
+    return ", ".join(f"{len(ids)} {reason}" for reason, ids in sorted(dropped.items())) or "none was given"
+
+
+def build_model(foundation: Foundation, config: StudentConfig, labels: int, *, multi: bool) -> ClassifierModel:
+    """Wrap the base in adapters and add the head, seeded."""
+    set_seed(config.seed)
+    hidden = int(foundation.model.config.hidden_size)
+    if not config.base_dropout:
+        silence_dropout(foundation.model)
+    encoder = adapt(foundation.model, config.lora, foundation.base)
+    return ClassifierModel(cast("nn.Module", encoder), hidden, labels, config, multi=multi)
+
+
+def save_student(
+    directory: Path, model: ClassifierModel, tokenizer: PreTrainedTokenizerBase, manifest: StudentManifest
+) -> None:
+    """Write adapter (or full model), head, tokenizer and distill.json."""
+    save_weights(model.encoder, directory)
+    save_file({name: p.detach().cpu().contiguous() for name, p in model.head.state_dict().items()}, directory / HEAD)
+    tokenizer.save_pretrained(directory)
+    write_manifest(directory, manifest)

@@ -1,0 +1,130 @@
+"""Base model and tokenizer on their way in (resolve, build, load) and the student's weights on their way out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import peft
+import torch
+from safetensors import SafetensorError
+from torch import nn
+from transformers import (
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoModelForSeq2SeqLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
+from transformers.utils import logging as transformers_logging
+
+from distill.errors import ConfigError, StoreError
+from distill.records.json import Json
+from distill.students.bases import ResolvedBase, hash_weights, resolve_base
+from distill.students.config import StudentConfig, TinyModelConfig
+from distill.students.manifest import StudentManifest
+from distill.students.tiny import Family, build_tiny
+
+TINY_BASE_FOLDER = "base"
+_CLASSES: dict[Family, Any] = {
+    "encoder": AutoModel,
+    "causal_lm": AutoModelForCausalLM,
+    "seq2seq": AutoModelForSeq2SeqLM,
+}
+
+
+class Foundation(NamedTuple):
+    """A base ready to be adapted."""
+
+    tokenizer: PreTrainedTokenizerBase
+    model: PreTrainedModel
+    base: ResolvedBase
+
+
+def lay_foundation(family: Family, config: StudentConfig, texts: Sequence[str], output_dir: Path) -> Foundation:
+    """Load the configured base in fp32, or build the tiny one from `texts` and keep it under `output_dir`/base.
+
+    Raises:
+        ConfigError: the base cannot be found.
+    """
+    transformers_logging.disable_progress_bar()
+    if isinstance(config.base, TinyModelConfig):
+        tokenizer, model = build_tiny(family, config.base, texts, config.seed)
+        folder = output_dir / TINY_BASE_FOLDER
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
+        return Foundation(tokenizer, model, ResolvedBase("tiny", None, folder, "local", hash_weights(folder)))
+    base = resolve_base(config.base, config.revision)
+    return _load(family, base, trust_remote_code=config.trust_remote_code)
+
+
+def reload_foundation(family: Family, directory: Path, manifest: StudentManifest) -> Foundation:
+    """Load the base a saved student was trained on, with the student's own tokenizer.
+
+    Raises:
+        StoreError: the base on this machine is not the one that was trained on.
+        ConfigError: the base cannot be found.
+    """
+    transformers_logging.disable_progress_bar()
+    recorded = cast("Mapping[str, Json]", manifest.base)
+    name, revision = str(recorded["name"]), recorded["revision"]
+    if name == "tiny":
+        folder = directory / TINY_BASE_FOLDER
+        try:
+            base = ResolvedBase(name, None, folder, "local", hash_weights(folder))
+        except ConfigError as error:
+            raise StoreError(f"{folder}: the base of this student is missing or damaged") from error
+    else:
+        base = resolve_base(name, None if revision is None else str(revision))
+    if base.hashes != recorded["hashes"]:
+        raise StoreError(f"{directory}: the base model {name!r} found here is not the one it was trained on")
+    model = _load(family, base, trust_remote_code=manifest.config.trust_remote_code).model
+    return Foundation(AutoTokenizer.from_pretrained(directory), model, base)
+
+
+def load_weights(directory: Path, foundation: Foundation, *, merge: bool) -> PreTrainedModel:
+    """Put the trained weights of the student in `directory` onto its base; `merge` folds adapters in, in fp32.
+
+    Raises:
+        StoreError: the weights are missing or damaged.
+    """
+    if not (directory / peft.utils.CONFIG_NAME).is_file():
+        return cast("PreTrainedModel", foundation.model)
+    try:
+        adapted = peft.PeftModel.from_pretrained(foundation.model, directory)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise StoreError(f"{directory}: the adapter cannot be loaded: {error}") from error
+    return cast("PreTrainedModel", adapted.merge_and_unload() if merge else adapted)
+
+
+def save_weights(model: nn.Module, directory: Path) -> None:
+    """Write the adapter (PEFT's layout), or the whole model where everything was trained."""
+    if isinstance(model, peft.PeftModel):
+        model.save_pretrained(str(directory), save_embedding_layers=False)
+    else:
+        cast("PreTrainedModel", model).save_pretrained(directory)
+
+
+def load_full(family: Family, directory: Path) -> Foundation:
+    """Load a fully fine-tuned student: its own weights are the model.
+
+    Raises:
+        StoreError: the weights are missing or damaged.
+    """
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(directory)
+        model = _CLASSES[family].from_pretrained(directory, dtype=torch.float32, use_safetensors=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise StoreError(f"{directory}: the model cannot be loaded: {error}") from error
+    return Foundation(tokenizer, model, ResolvedBase(str(directory), None, directory, "local", {}))
+
+
+def _load(family: Family, base: ResolvedBase, *, trust_remote_code: bool) -> Foundation:
+    tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust_remote_code)
+    model = _CLASSES[family].from_pretrained(
+        base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
+    )
+    return Foundation(tokenizer, model, base)

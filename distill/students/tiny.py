@@ -1,0 +1,102 @@
+"""A model with random weights and a byte-level BPE tokenizer trained on the rows: nothing to download, for CI."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import tokenizers
+from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+from transformers import (
+    BertConfig,
+    BertModel,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    T5Config,
+    T5ForConditionalGeneration,
+    set_seed,
+)
+
+from distill.students.config import TinyModelConfig
+
+Family = Literal["encoder", "causal_lm", "seq2seq"]
+PAD, START, END, EOS = "<|pad|>", "<|im_start|>", "<|im_end|>", "<|end|>"
+MAX_POSITIONS = 1024
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def train_tokenizer(texts: Sequence[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer on `texts`; every byte has a token, so nothing is unknown."""
+    core = tokenizers.Tokenizer(models.BPE())
+    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.decoder = decoders.ByteLevel()
+    specials = [PAD, START, END, EOS]
+    trainer = trainers.BpeTrainer(
+        vocab_size=max(vocab_size, 256 + len(specials)),
+        special_tokens=specials,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    core.train_from_iterator(texts, trainer)
+    core.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=END, bos_token=START)
+    tokenizer.chat_template = CHAT_TEMPLATE
+    return tokenizer
+
+
+def build_tiny(
+    family: Family, shape: TinyModelConfig, texts: Sequence[str], seed: int
+) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
+    """Return a tokenizer trained on `texts` and a model of `shape` with weights drawn from `seed`."""
+    tokenizer = train_tokenizer(texts, shape.vocab_size)
+    set_seed(seed)
+    return tokenizer, _build_model(family, shape, tokenizer)
+
+
+def _build_model(family: Family, shape: TinyModelConfig, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
+    vocab, pad, eos = len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id
+    if family == "encoder":
+        config = BertConfig(
+            vocab_size=vocab,
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=4 * shape.hidden_size,
+            max_position_embeddings=MAX_POSITIONS,
+            pad_token_id=pad,
+        )
+        return BertModel(config)
+    if family == "causal_lm":
+        return Qwen2ForCausalLM(
+            Qwen2Config(
+                vocab_size=vocab,
+                hidden_size=shape.hidden_size,
+                num_hidden_layers=shape.layers,
+                num_attention_heads=shape.heads,
+                num_key_value_heads=shape.heads,
+                intermediate_size=4 * shape.hidden_size,
+                max_position_embeddings=MAX_POSITIONS,
+                tie_word_embeddings=True,
+                pad_token_id=pad,
+                eos_token_id=eos,
+                bos_token_id=tokenizer.bos_token_id,
+            )
+        )
+    return T5ForConditionalGeneration(
+        T5Config(
+            vocab_size=vocab,
+            d_model=shape.hidden_size,
+            num_layers=shape.layers,
+            num_heads=shape.heads,
+            d_kv=shape.hidden_size // shape.heads,
+            d_ff=4 * shape.hidden_size,
+            pad_token_id=pad,
+            eos_token_id=eos,
+            decoder_start_token_id=pad,
+        )
+    )

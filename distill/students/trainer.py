@@ -1,0 +1,306 @@
+"""The one trainer: `transformers.Trainer` with our batches, our loss and checkpoints that are whole or absent.
+
+The module of every student kind maps a batch to a `LossSum`; the trainer divides by the weight of the whole
+optimizer step (all micro-batches, all processes), so accumulation and world size never change the gradient.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from distill.errors import DataError
+from distill.students import checkpoints
+from distill.students.batching import BatchPlan, pack_sorted
+from distill.students.checkpoints import TrainingIdentity
+from distill.students.config import StudentConfig
+from distill.students.device import Placement
+from distill.students.protocol import OnProgress
+
+Batch = dict[str, Tensor]
+EVAL_BATCH_TOKENS = 8192
+PROGRESS_EVERY_S = 0.5
+
+
+class LossSum(NamedTuple):
+    """The weighted sum of the loss over a batch, and the weight it is to be divided by."""
+
+    loss: Tensor
+    weight: Tensor
+
+
+class TeachingSet(NamedTuple):
+    """Encoded rows, their lengths in tokens, how to collate row indices, and a hash of the content."""
+
+    lengths: Sequence[int]
+    collate: Callable[[Sequence[int]], Batch]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FitResult:
+    """What a training did."""
+
+    steps: int
+    tokens: int
+    seconds: float
+    best_validation_loss: float | None
+    history: tuple[dict[str, float], ...]
+
+
+def fit(
+    model: nn.Module,
+    train: TeachingSet,
+    validation: TeachingSet,
+    plan: BatchPlan,
+    config: StudentConfig,
+    placement: Placement,
+    work_dir: Path,
+    on_progress: OnProgress | None = None,
+) -> FitResult:
+    """Train `model` in place by `plan`, resuming from `work_dir`, and leave it with its best weights.
+
+    Raises:
+        StoreError: `work_dir` holds a checkpoint that is damaged or of another training.
+        DataError: the loss is not finite.
+    """
+    work_dir.mkdir(parents=True, exist_ok=True)
+    trainer = StudentTrainer(model, train, validation, plan, config, placement, work_dir, on_progress)
+    newest = checkpoints.find_newest(work_dir)
+    if newest is not None:
+        checkpoints.verify(newest, trainer.identity)
+    start = time.perf_counter()
+    trainer.train(resume_from_checkpoint=str(newest) if newest else None)
+    seconds = time.perf_counter() - start
+    trainer.restore_best()
+    history = tuple(_numbers(entry) for entry in trainer.state.log_history)
+    tokens = sum(train.lengths[row] for batch in plan.batches for row in batch)
+    return FitResult(trainer.state.global_step, tokens, seconds, trainer.best_validation_loss, history)
+
+
+class StudentTrainer(Trainer):
+    """`transformers.Trainer` over a `BatchPlan`: the plan is one long epoch, whose ends are evaluation points."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        train: TeachingSet,
+        validation: TeachingSet,
+        plan: BatchPlan,
+        config: StudentConfig,
+        placement: Placement,
+        work_dir: Path,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Bind model, data and order; nothing runs yet."""
+        self.teaching, self.validation, self.plan = train, validation, plan
+        self.work_dir = work_dir
+        self.last_loss = torch.zeros(())
+        super().__init__(
+            model=model,
+            args=build_arguments(config, plan, placement, work_dir),
+            data_collator=train.collate,
+            train_dataset=cast("Any", range(len(train.lengths))),
+            callbacks=[_Conductor(self, config, on_progress)],
+        )
+        self.loss_is_scaled_for_ga = True
+        self.remove_callback(PrinterCallback)
+        self.identity = TrainingIdentity(
+            train.digest,
+            plan.digest,
+            config.learning_rate,
+            f"{config.schedule}, warm-up {config.warmup_fraction}",
+            plan.steps,
+            ", ".join(f"{name}{list(p.shape)}" for name, p in self._trainable()),
+        )
+
+    def get_train_dataloader(self) -> DataLoader[Any]:
+        """Return the plan's micro-batches, collated."""
+        loader = DataLoader(
+            cast("Any", range(len(self.teaching.lengths))),
+            batch_sampler=cast("Any", self.plan),
+            collate_fn=self.teaching.collate,
+            num_workers=0,
+        )
+        return cast("DataLoader[Any]", self.accelerator.prepare(loader))
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator[Batch], num_batches: int, device: torch.device
+    ) -> tuple[list[Batch], Tensor | None]:
+        """Collect one optimizer step's micro-batches and the weight of their supervised parts."""
+        batches = [batch for _, batch in zip(range(num_batches), epoch_iterator, strict=False)]
+        if not batches:
+            return batches, None
+        weight = torch.stack([batch["loss_weight"].sum() for batch in batches]).sum().to(device)
+        return batches, cast("Tensor", self.accelerator.reduce(weight, reduction="sum"))
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Batch,
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """Return this micro-batch's share of the step's mean loss."""
+        summed = cast("LossSum", model(inputs))
+        weight = num_items_in_batch if num_items_in_batch is not None else summed.weight
+        loss = summed.loss * self.accelerator.num_processes / weight
+        self.last_loss = (summed.loss / summed.weight).detach()
+        return (loss, None) if return_outputs else loss
+
+    def evaluate(self, *_: object, **__: object) -> dict[str, float]:
+        """Return the mean validation loss; remember the best weights in the work directory."""
+        if not self.validation.lengths:
+            return {}
+        model = cast("nn.Module", self.model)
+        model.eval()
+        total, weight = 0.0, 0.0
+        with torch.no_grad(), self.compute_loss_context_manager():
+            for rows in pack_sorted(self.validation.lengths, EVAL_BATCH_TOKENS):
+                batch = cast("Batch", self._prepare_inputs(self.validation.collate(rows)))
+                summed = cast("LossSum", model(batch))
+                total, weight = total + summed.loss.item(), weight + summed.weight.item()
+        model.train()
+        loss = total / max(weight, 1e-12)
+        if self.best_validation_loss is None or loss < self.best_validation_loss:
+            self.state.best_metric, self.state.best_global_step = loss, self.state.global_step
+            self._write_trainable(self.work_dir / f"best-{self.state.global_step}.safetensors")
+        self.log({"eval_loss": loss})
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {"eval_loss": loss})
+        return {"eval_loss": loss}
+
+    @property
+    def best_validation_loss(self) -> float | None:
+        """The lowest mean validation loss so far; None without validation rows."""
+        return self.state.best_metric
+
+    def restore_best(self) -> None:
+        """Load the weights with the lowest validation loss into the model."""
+        step = self.state.best_global_step
+        if step is not None and self.best_validation_loss is not None and step != self.state.global_step:
+            self._read_trainable(self.work_dir / f"best-{step}.safetensors")
+
+    def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
+        staging = self.work_dir / checkpoints.STAGING
+        if self.is_world_process_zero():
+            shutil.rmtree(staging, ignore_errors=True)
+            staging.mkdir(parents=True)
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            self._write_trainable(staging / "trainable.safetensors")
+            self.state.save_to_json(str(staging / "trainer_state.json"))
+        self._save_optimizer_and_scheduler(str(staging))
+        self._save_rng_state(str(staging))
+        self.accelerator.wait_for_everyone()
+        if self.is_world_process_zero():
+            kept = checkpoints.publish(staging, self.work_dir, self.state.global_step, self.identity)
+            checkpoints.prune(self.work_dir, {kept})
+            self._prune_best()
+        self.accelerator.wait_for_everyone()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        self._read_trainable(Path(resume_from_checkpoint) / "trainable.safetensors")
+
+    def _prune_best(self) -> None:
+        for path in self.work_dir.glob("best-*.safetensors"):
+            if path.name != f"best-{self.state.best_global_step}.safetensors":
+                path.unlink()
+
+    def _trainable(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, p) for name, p in cast("nn.Module", self.model).named_parameters() if p.requires_grad]
+
+    def _write_trainable(self, path: Path) -> None:
+        draft = path.with_suffix(".draft")
+        save_file({name: p.detach().cpu().contiguous() for name, p in self._trainable()}, draft)
+        draft.rename(path)
+
+    def _read_trainable(self, path: Path) -> None:
+        saved = load_file(path)
+        with torch.no_grad():
+            for name, parameter in self._trainable():
+                parameter.copy_(saved[name])
+
+
+class _Conductor(TrainerCallback):
+    """Says when to evaluate, when to save, when to stop, and how far it is."""
+
+    def __init__(self, trainer: StudentTrainer, config: StudentConfig, on_progress: OnProgress | None) -> None:
+        plan = trainer.plan
+        self.trainer, self.patience, self.on_progress = trainer, config.early_stopping_patience, on_progress
+        self.steps = plan.steps
+        self.evaluate_at = {end // plan.micro_batches_per_step for end in plan.epoch_ends}
+        self.save_every = min(200, max(10, plan.steps // 20))
+        self.reported_at = 0.0
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        step = state.global_step
+        control.should_evaluate = step in self.evaluate_at and bool(self.trainer.validation.lengths)
+        control.should_save = step < self.steps and (step % self.save_every == 0 or control.should_evaluate)
+        control.should_log = step % self.save_every == 0 or step in self.evaluate_at
+        self._report(step)
+        return control
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> TrainerControl:
+        losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
+        since_best = len(losses) - 1 - losses.index(min(losses))
+        if self.patience is not None and since_best >= self.patience:
+            control.should_training_stop = True
+        return control
+
+    def _report(self, step: int) -> None:
+        now = time.monotonic()
+        if now - self.reported_at < PROGRESS_EVERY_S and step < self.steps:
+            return
+        self.reported_at, loss = now, self.trainer.last_loss.item()
+        if not math.isfinite(loss):
+            raise DataError(f"the training loss became {loss} at step {step}; lower student.learning_rate")
+        if self.on_progress is not None:
+            self.on_progress(step, self.steps, loss)
+
+
+def build_arguments(config: StudentConfig, plan: BatchPlan, placement: Placement, work_dir: Path) -> TrainingArguments:
+    """Translate a student's config into the Trainer's arguments."""
+    return TrainingArguments(
+        output_dir=str(work_dir),
+        max_steps=plan.steps,
+        gradient_accumulation_steps=config.gradient_accumulation,
+        learning_rate=config.learning_rate,
+        lr_scheduler_type=config.schedule if config.schedule != "constant" else "constant_with_warmup",
+        warmup_steps=math.ceil(plan.steps * config.warmup_fraction),
+        weight_decay=config.weight_decay,
+        max_grad_norm=config.max_grad_norm,
+        optim="adamw_torch_fused",
+        bf16=placement.autocast is not None,
+        use_cpu=placement.device.type == "cpu",
+        seed=config.seed,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        report_to=[],
+        disable_tqdm=True,
+        remove_unused_columns=False,
+        dataloader_pin_memory=False,
+        accelerator_config={"even_batches": False},
+        logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=False,
+        average_tokens_across_devices=False,
+    )
+
+
+def _numbers(entry: Mapping[str, Any]) -> dict[str, float]:
+    return {key: float(value) for key, value in entry.items() if isinstance(value, int | float)}
