@@ -1,0 +1,67 @@
+"""MinHash signatures cut into bands, one band in memory at a time; candidates are pairs that share a band.
+
+Broder 1997 (MinHash); Leskovec, Rajaraman, Ullman, Mining of Massive Datasets, section 3.4 (banding):
+a pair of Jaccard j shares one of b bands of r rows with probability 1 - (1 - j^r)^b.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from distill.similarity.shingles import U64, ShingleSets, scramble
+
+_TARGET_RECALL = 0.998
+_MAX_BANDS = 64
+_MAX_ROWS = 8
+_CHUNK_SHINGLES = 1 << 18
+
+
+class Banding(NamedTuple):
+    """`bands` bands of `rows` signature rows each."""
+
+    bands: int
+    rows: int
+
+    def recall_at(self, similarity: float) -> float:
+        """Return the probability that a pair of this Jaccard shares a band."""
+        return 1.0 - (1.0 - similarity**self.rows) ** self.bands
+
+
+def choose_banding(threshold: float) -> Banding:
+    """Return the most selective banding that still finds 99.8% of the pairs exactly at `threshold`."""
+    for rows in range(_MAX_ROWS, 0, -1):
+        for bands in range(1, _MAX_BANDS + 1):
+            banding = Banding(bands, rows)
+            if banding.recall_at(threshold) < _TARGET_RECALL:
+                continue
+            if bands * rows <= 96 or rows == 1:
+                return banding
+            break
+    return Banding(_MAX_BANDS, 1)
+
+
+def iterate_bands(sets: ShingleSets, banding: Banding) -> Iterator[U64]:
+    """Yield one uint64 key per set for each band; equal keys make a candidate pair. Sets must not be empty."""
+    seeds = scramble(np.arange(1, 2 * banding.bands * banding.rows + 1, dtype=np.uint64))
+    multipliers, offsets = seeds[::2] | np.uint64(1), seeds[1::2]
+    for band in range(banding.bands):
+        key = np.zeros(len(sets.offsets) - 1, np.uint64)
+        for row in range(band * banding.rows, (band + 1) * banding.rows):
+            ranks = (scramble(sets.hashes * multipliers[row] + offsets[row]) >> np.uint64(32)).astype(np.uint32)
+            _fold_minima(key, ranks, sets)
+        yield key
+
+
+def _fold_minima(key: U64, ranks: np.ndarray[tuple[int], np.dtype[np.uint32]], sets: ShingleSets) -> None:
+    """Mix each set's smallest rank into `key`, a chunk of whole sets at a time."""
+    start, total = 0, len(key)
+    while start < total:
+        limit = sets.offsets[start] + _CHUNK_SHINGLES
+        stop = max(start + 1, int(np.searchsorted(sets.offsets, limit, side="right")) - 1)
+        first, last = sets.offsets[start], sets.offsets[stop]
+        lowest = np.minimum.reduceat(ranks[sets.ids[first:last]], sets.offsets[start:stop] - first)
+        key[start:stop] = scramble(key[start:stop] + lowest + np.uint64(1))
+        start = stop
