@@ -1,0 +1,279 @@
+"""The HTTP face: OpenAI-compatible routes, keys, limits, back-pressure. No prompt text reaches the process log."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import math
+import time
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from distill.records.live import ServedRequest
+from distill.serving.gateway import Gateway, Outcome
+from distill.serving.openapi import DESCRIPTION
+from distill.serving.request_log import RequestLog
+from distill.serving.shadow import Shadow
+from distill.serving.wire import (
+    ChatBody,
+    Reply,
+    WireError,
+    describe_error,
+    dump,
+    parse_chat,
+    write_chunks,
+    write_completion,
+)
+
+_logger = structlog.get_logger(__name__)
+Background = Callable[[Gateway], Awaitable[None]]
+
+
+class _Service:
+    """What the routes share."""
+
+    def __init__(self, gateway: Gateway, keys: Sequence[str], log: RequestLog | None) -> None:
+        self.gateway, self.log = gateway, log
+        self.shadow = Shadow(gateway, log)
+        self.keys = [key.encode() for key in keys]
+        self.in_flight = 0
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "distill_requests", "Requests by who answered", ["answered_by", "status"], registry=self.registry
+        )
+        self.reasons = Counter(
+            "distill_escalations", "Student answers not taken, by reason", ["reason"], registry=self.registry
+        )
+        self.seconds = Histogram("distill_request_seconds", "Time to answer", ["answered_by"], registry=self.registry)
+        self.flight = Gauge("distill_in_flight", "Requests being answered", registry=self.registry)
+        self.flight.set_function(lambda: self.in_flight)
+        spent = Gauge("distill_fallback_usd_last_hour", "Fallback spend of the last hour", registry=self.registry)
+        spent.set_function(lambda: gateway.cap.spent_usd)
+        broken = Gauge("distill_swap_failed", "1: a new version could not be loaded", registry=self.registry)
+        broken.set_function(lambda: float(gateway.swap_error is not None))
+
+    def check_key(self, request: Request) -> None:
+        scheme, _, given = request.headers.get("authorization", "").partition(" ")
+        known = [hmac.compare_digest(given.strip().encode("utf-8", "replace"), key) for key in self.keys]
+        if self.keys and not (scheme.lower() == "bearer" and any(known)):
+            raise WireError(401, "a valid API key is needed (Authorization: Bearer ...)", "invalid_api_key")
+
+    async def chat(self, request: Request) -> Response:
+        self.check_key(request)
+        config = self.gateway.config
+        if self.gateway.draining:
+            raise WireError(503, "the server is shutting down", "draining", retry_after_s=1.0)
+        if self.in_flight >= config.max_in_flight:
+            raise WireError(429, "too many requests are being answered", "overloaded", retry_after_s=1.0)
+        self.in_flight += 1
+        try:
+            try:
+                data = await asyncio.wait_for(_read_body(request, config.max_body_bytes), config.body_timeout_s)
+            except TimeoutError as error:
+                raise WireError(408, "the body did not arrive in time", "timeout") from error
+            body = parse_chat(data)
+            if body.model not in self.models():
+                raise WireError(404, f"no model {body.model[:80]!r}; see /v1/models", "model_not_found", "model")
+            return await self._answer(body)
+        finally:
+            self.in_flight -= 1
+
+    def models(self) -> list[str]:
+        names = [self.gateway.name, self.gateway.student.version, *self.gateway.config.models]
+        return list(dict.fromkeys(names))
+
+    async def _answer(self, body: ChatBody) -> Response:
+        start, request_id = time.perf_counter(), uuid.uuid4().hex
+        timeout_s = self.gateway.config.request_timeout_s
+        try:
+            outcome = await asyncio.wait_for(self.gateway.answer(body.conversation(), request_id), timeout_s)
+        except TimeoutError as error:
+            self._record_failure(body, request_id, start, 503, "timeout")
+            raise WireError(503, "no answer in time", "timeout", retry_after_s=1.0) from error
+        except WireError as error:
+            self._record_failure(body, request_id, start, error.status, error.code)
+            raise
+        self._record(body, outcome, request_id, start)
+        self._shadow(outcome, request_id)
+        reply = Reply(f"chatcmpl-{request_id}", int(time.time()), outcome.model, outcome.text, outcome.usage)
+        headers = _headers(outcome, request_id)
+        if body.stream:
+            usage = body.stream_options is not None and body.stream_options.include_usage
+            chunks = write_chunks(reply, usage)
+            return StreamingResponse(_stream(chunks), media_type="text/event-stream", headers=headers)
+        return Response(dump(write_completion(reply)), media_type="application/json", headers=headers)
+
+    def _record(self, body: ChatBody, outcome: Outcome, request_id: str, start: float) -> None:
+        seconds = time.perf_counter() - start
+        self.requests.labels(outcome.answered_by, "200").inc()
+        self.seconds.labels(outcome.answered_by).observe(seconds)
+        if outcome.reason:
+            self.reasons.labels(outcome.reason.partition(",")[0]).inc()
+        if self.gateway.config.log_prompts:
+            _logger.debug("answered", request_id=request_id, columns=dict(outcome.columns), text=outcome.text)
+        if self.log is None:
+            return
+        text = "\n".join(str(value) for value in outcome.columns.values())
+        self.log.add(
+            ServedRequest(
+                request_id,
+                self.gateway.clock(),
+                self.gateway.name,
+                outcome.version,
+                outcome.model,
+                outcome.answered_by,
+                200,
+                seconds * 1000,
+                text,
+                len(text),
+                outcome.columns,
+                outcome.text,
+                outcome.student_answer,
+                outcome.confidence,
+                outcome.threshold,
+                outcome.reason,
+                slices=body.metadata or {},
+                cost_usd=outcome.cost_usd,
+            )
+        )
+
+    def _shadow(self, outcome: Outcome, request_id: str) -> None:
+        if outcome.answered_by == "student":
+            self.shadow.consider(outcome, request_id)
+
+    def _record_failure(self, body: ChatBody, request_id: str, start: float, status: int, code: str) -> None:
+        self.requests.labels("none", str(status)).inc()
+        if self.log is not None and status >= 500:
+            version, milliseconds = self.gateway.student.version, (time.perf_counter() - start) * 1000
+            self.log.add(
+                ServedRequest(
+                    request_id,
+                    self.gateway.clock(),
+                    self.gateway.name,
+                    version,
+                    "",
+                    "none",
+                    status,
+                    milliseconds,
+                    error_kind=code,
+                    reason=code,
+                    slices=body.metadata or {},
+                )
+            )
+
+    async def list_models(self, request: Request) -> Response:
+        self.check_key(request)
+        return JSONResponse(
+            {
+                "object": "list",
+                "data": [
+                    {"id": name, "object": "model", "created": 0, "owned_by": "distill"} for name in self.models()
+                ],
+            }
+        )
+
+    async def health(self, _: Request) -> Response:
+        state = "draining" if self.gateway.draining else "ok"
+        facts = {"status": state, "version": self.gateway.student.version, "swap_error": self.gateway.swap_error}
+        return JSONResponse(facts, status_code=503 if self.gateway.draining else 200)
+
+    async def metrics(self, request: Request) -> Response:
+        self.check_key(request)
+        return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
+
+    async def describe(self, request: Request) -> Response:
+        self.check_key(request)
+        return JSONResponse(DESCRIPTION)
+
+
+def create_app(
+    gateway: Gateway,
+    *,
+    keys: Sequence[str] = (),
+    log: RequestLog | None = None,
+    background: Background | None = None,
+) -> Starlette:
+    """Build the ASGI application.
+
+    Args:
+        gateway: who answers.
+        keys: accepted API keys; none: no key is asked for.
+        log: where requests are logged; closed at the end.
+        background: runs beside the requests (the channel's watcher), cancelled at the end.
+    """
+    service = _Service(gateway, keys, log)
+    return Starlette(
+        routes=[
+            Route("/v1/chat/completions", service.chat, methods=["POST"]),
+            Route("/v1/models", service.list_models),
+            Route("/healthz", service.health),
+            Route("/metrics", service.metrics),
+            Route("/openapi.json", service.describe),
+        ],
+        exception_handlers={WireError: _refuse},
+        lifespan=_make_lifespan(service, log, background),
+    )
+
+
+def _make_lifespan(
+    service: _Service, log: RequestLog | None, background: Background | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[None]:
+        gateway = service.gateway
+        task = asyncio.ensure_future(background(gateway)) if background else None
+        try:
+            yield
+        finally:
+            if task is not None:
+                task.cancel()
+                await asyncio.wait({task})
+            await service.shadow.close()
+            await gateway.close()
+            if log is not None:
+                await asyncio.to_thread(log.close)
+
+    return lifespan
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, WireError)
+    headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s is not None else {}
+    return Response(dump(describe_error(error)), error.status, headers, "application/json")
+
+
+async def _read_body(request: Request, limit: int) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > limit:
+                raise WireError(413, f"the body is larger than {limit} bytes", "body_too_large")
+    except ClientDisconnect as error:
+        raise WireError(400, "the client went away", "disconnected") from error
+    return bytes(body)
+
+
+def _headers(outcome: Outcome, request_id: str) -> dict[str, str]:
+    headers = {
+        "x-request-id": request_id,
+        "x-distill-answered-by": outcome.answered_by,
+        "x-distill-version": outcome.version,
+        "x-distill-reason": outcome.reason,
+    }
+    if outcome.confidence is not None:
+        headers["x-distill-confidence"] = f"{outcome.confidence:.4f}"
+    return headers
+
+
+async def _stream(chunks: Iterator[bytes]) -> AsyncGenerator[bytes]:
+    for chunk in chunks:
+        yield chunk

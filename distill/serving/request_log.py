@@ -1,0 +1,192 @@
+"""The request log: SQLite in WAL mode, appended by one thread in batches, with redaction and retention.
+
+A full queue never holds up an answer: the row is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import re
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Literal, cast
+
+from distill.records.json import Json, dump_canonical
+from distill.records.live import Audit, ServedRequest
+from distill.serving.config import LogConfig
+
+_REDACTIONS = (
+    (re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+"), "[email]"),
+    (re.compile(r"\b(?:sk|pk|ghp|xox[a-z])[-_][A-Za-z0-9_-]{8,}"), "[key]"),
+    (re.compile(r"\b[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){3,7}\b"), "[iban]"),
+    (re.compile(r"\+?\d(?:[ ()./-]{0,2}\d){6,}"), "[number]"),
+)
+_JSON = ("columns", "slices")
+_TABLES = {"requests": ServedRequest, "audits": Audit}
+_QUEUE_ROWS = 50_000
+_END = object()
+
+
+class RequestLog:
+    """One log file. `add` may be called from any thread; reading opens its own connection."""
+
+    def __init__(self, path: Path, config: LogConfig, clock: Callable[[], float] = time.time) -> None:
+        """Open or make the log and start its writer."""
+        self.path, self._config, self._clock = path, config, clock
+        self._redactions = [*_REDACTIONS, *((re.compile(pattern), "[redacted]") for pattern in config.redact)]
+        self._queue: queue.Queue[object] = queue.Queue(_QUEUE_ROWS)
+        self.dropped = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _connect(path) as connection:
+            for name, kind in _TABLES.items():
+                columns = ", ".join(f.name for f in fields(kind) if f.name != "number")
+                connection.execute(
+                    f"CREATE TABLE IF NOT EXISTS {name} (number INTEGER PRIMARY KEY AUTOINCREMENT, {columns})"
+                )
+        connection.close()
+        self._writer = threading.Thread(target=self._write, name="request-log", daemon=True)
+        self._writer.start()
+
+    def add(self, row: ServedRequest | Audit) -> None:
+        """Append a row soon; when the writer cannot keep up it is dropped and counted in `dropped`."""
+        try:
+            self._queue.put_nowait(row)
+        except queue.Full:
+            self.dropped += 1
+
+    def flush(self) -> None:
+        """Wait until every row added so far is on disk."""
+        self._queue.join()
+
+    def close(self) -> None:
+        """Write what is left and stop."""
+        self._queue.put(_END)
+        self._writer.join()
+
+    def requests(self, channel: str, since: float = 0.0) -> list[ServedRequest]:
+        """Return a channel's requests from a time on (seconds since the epoch), oldest first."""
+        return cast("list[ServedRequest]", self._read("requests", channel, since))
+
+    def audits(self, channel: str, since: float = 0.0) -> list[Audit]:
+        """Return a channel's audits from a time on, oldest first."""
+        return cast("list[Audit]", self._read("audits", channel, since))
+
+    def redact(self, text: str) -> str:
+        """Mask e-mail addresses, keys, account and long numbers, and the configured patterns."""
+        for pattern, mask in self._redactions:
+            text = pattern.sub(mask, text)
+        return text
+
+    def prune(self) -> None:
+        """Delete rows past the retention or over the limit."""
+        with _connect(self.path) as connection:
+            self._prune(connection)
+        connection.close()
+
+    def _read(self, table: Literal["requests", "audits"], channel: str, since: float) -> list[object]:
+        connection = _connect(self.path)
+        try:
+            query = f"SELECT * FROM {table} WHERE channel = ? AND time >= ? ORDER BY number"  # noqa: S608 fixed names
+            rows = connection.execute(query, (channel, since)).fetchall()
+        finally:
+            connection.close()
+        return [_load(_TABLES[table], dict(row)) for row in rows]
+
+    def _write(self) -> None:
+        connection = _connect(self.path)
+        written = 0
+        try:
+            while True:
+                batch = [self._queue.get()]
+                while len(batch) < 500 and not self._queue.empty():
+                    batch.append(self._queue.get_nowait())
+                with connection:
+                    for row in batch:
+                        if row is not _END:
+                            self._insert(connection, cast("ServedRequest | Audit", row))
+                    written += len(batch)
+                    if written >= 10_000:
+                        self._prune(connection)
+                        written = 0
+                for _ in batch:
+                    self._queue.task_done()
+                if _END in batch:
+                    return
+        finally:
+            connection.close()
+
+    def _insert(self, connection: sqlite3.Connection, row: ServedRequest | Audit) -> None:
+        table = "requests" if isinstance(row, ServedRequest) else "audits"
+        values = {key: value for key, value in asdict(row).items() if key != "number"}
+        for key in ("text", "answer", "student_answer", "teacher_answer"):
+            if values.get(key) is not None:
+                values[key] = self._mask(values[key])
+        for key in _JSON:
+            if values.get(key) is not None:
+                masked = self._mask_json(values[key]) if key == "columns" else values[key]
+                values[key] = None if masked is None else dump_canonical(masked)
+        names, marks = ", ".join(values), ", ".join("?" for _ in values)
+        connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
+
+    def _mask(self, text: str) -> str | None:
+        text = text.encode("utf-8", "replace").decode()
+        return None if self._config.text == "off" else text if self._config.text == "full" else self.redact(text)
+
+    def _mask_json(self, columns: dict[str, Json]) -> Json:
+        if self._config.text == "off":
+            return None
+        return {key: self._mask(value) if isinstance(value, str) else value for key, value in columns.items()}
+
+    def _prune(self, connection: sqlite3.Connection) -> None:
+        oldest = self._clock() - self._config.retention_days * 86_400
+        for table in _TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE time < ?", (oldest,))  # noqa: S608
+            newest = f"(SELECT number FROM {table} ORDER BY number DESC LIMIT ?)"  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE number NOT IN {newest}", (self._config.max_rows,))  # noqa: S608
+
+
+def export_rows(requests: Sequence[ServedRequest], audits: Sequence[Audit], path: Path) -> int:
+    """Write logged requests as a JSON-lines source for `distill run`, hard examples first; return the rows.
+
+    Hard: the teacher disagreed, then the student failed, then low confidence first. A row has the task's columns,
+    `teacher_output` where the teacher answered, and `student_answer`, `confidence`, `served_by`.
+    """
+    shadow = {audit.request_id: audit for audit in audits if audit.kind == "shadow"}
+    usable = [row for row in requests if row.columns is not None]
+
+    def hardness(row: ServedRequest) -> tuple[bool, bool, float]:
+        audit = shadow.get(row.request_id)
+        return (audit is None or audit.agreed, row.confidence is not None, row.confidence or 0.0)
+
+    with path.open("w", encoding="utf-8") as file:
+        for row in sorted(usable, key=hardness):
+            audit = shadow.get(row.request_id)
+            taught = audit.teacher_answer if audit else row.answer if row.answered_by == "teacher" else None
+            body = {
+                **(row.columns or {}), "teacher_output": taught, "student_answer": row.student_answer,
+                "confidence": row.confidence, "served_by": row.model,
+            }  # fmt: skip
+            file.write(json.dumps(body, ensure_ascii=False) + "\n")
+    return len(usable)
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=30)
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    return connection
+
+
+def _load(kind: type, values: dict[str, object]) -> object:
+    for key in _JSON:
+        if key in values and values[key] is not None:
+            values[key] = json.loads(cast("str", values[key]))
+    if "agreed" in values:
+        values["agreed"] = bool(values["agreed"])
+    return kind(**values)

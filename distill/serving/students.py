@@ -1,0 +1,90 @@
+"""Loading what a channel points at, and swapping it under traffic: a version that cannot be loaded changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from distill.engine.channels import ChannelEntry, Channels
+from distill.engine.store import digest_file, list_files
+from distill.errors import StoreError, UsageError
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Prompt
+from distill.students import get_student
+from distill.students.manifest import read_manifest
+from distill.students.protocol import Predictor
+from distill.tasks.config import TaskConfig
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedStudent:
+    """A student ready to answer. `threshold` None: every answer is taken."""
+
+    version: str
+    task: TaskConfig
+    predictor: Predictor
+    threshold: float | None = None
+
+
+Loader = Callable[[Path, str], LoadedStudent]
+
+
+def load_student(directory: Path, version: str) -> LoadedStudent:
+    """Load a student directory and try it once.
+
+    Raises:
+        StoreError: the directory is damaged, or the student cannot answer.
+    """
+    manifest = read_manifest(directory)
+    predictor = get_student(manifest.kind).load(directory, RuntimeConfig())
+    if len(predictor.predict([Prompt("trial", "hello")])) != 1:
+        raise StoreError(f"{directory}: the student gave no answer to a trial question")
+    return LoadedStudent(version, manifest.task, predictor, read_threshold(manifest.thresholds))
+
+
+def read_threshold(thresholds: object) -> float | None:
+    """Return the fallback threshold of a manifest: a number, or an object's `threshold`; None where none is stored.
+
+    Raises:
+        StoreError: it is not a number in [0, 1].
+    """
+    value = cast("dict[str, object]", thresholds).get("fallback")
+    if isinstance(value, dict):
+        value = cast("dict[str, object]", value).get("threshold")
+    if value is None:
+        return None
+    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
+        raise StoreError(f"the stored fallback threshold {value!r} is not a number in [0, 1]")
+    return float(value)
+
+
+def hash_student(directory: Path) -> dict[str, str]:
+    """Return file name -> sha256 of a student directory: what `promote` stores under `files` in the metadata."""
+    return {str(path.relative_to(directory)): digest_file(path) for path in list_files(directory)}
+
+
+def load_entry(entry: ChannelEntry, state_dir: Path, load: Loader = load_student) -> LoadedStudent:
+    """Load a channel entry's target, after checking its files against the hashes recorded at promotion.
+
+    Raises:
+        StoreError: files differ from what was promoted, or the student cannot be loaded.
+    """
+    directory = state_dir / entry.target
+    expected = entry.metadata.get("files")
+    if expected is not None and expected != hash_student(directory):
+        raise StoreError(f"{directory}: files differ from what was promoted; promote again or restore them")
+    return load(directory, f"{entry.channel}@{entry.version}")
+
+
+def read_current(channels: Channels, name: str) -> ChannelEntry:
+    """Return the channel's current entry.
+
+    Raises:
+        UsageError: nothing was promoted to it.
+    """
+    entry = channels.read(name)
+    if entry is None:
+        raise UsageError(f"channel {name!r} points at nothing; promote a run first")
+    return entry
