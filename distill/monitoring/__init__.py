@@ -1,0 +1,1 @@
+"""Watching what is served: judgement in `health`, input drift in `drift`, actions in `check`."""
