@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from distill.records.json import Json, dump_canonical
@@ -37,8 +37,8 @@ class TeacherRequest:
 
     def key(self, sample: int = 0) -> str:
         """Return the journal key: sha256 (64 hex digits) of the canonical request and sample number."""
-        body = asdict(self)
-        body["messages"] = [{"role": m.role, "content": m.content} for m in self.messages]
+        body: dict[str, Json] = {name: getattr(self, name) for name in self.__slots__}
+        body["messages"] = [{"role": role, "content": content} for role, content in self.messages]
         text = dump_canonical({"scheme": 1, "request": body, "sample": sample})
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 

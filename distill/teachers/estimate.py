@@ -13,7 +13,7 @@ from distill.teachers.journal import journal_path, open_journal
 from distill.teachers.prices import Price, find_price
 from distill.teachers.tokens import likely_input_tokens
 
-_SHORTEST_ANSWER_TOKENS = 4
+_SHORTEST_ANSWER_TOKENS = 1
 _LIKELY_LATENCY_S = 1.5
 _LOW, _HIGH = 0.8, 1.35
 """UTF-8 bytes / 4 against real tokenizers: within this band on English to German prose; code and CJK can pass it."""
@@ -58,7 +58,7 @@ def estimate(
         price = None
         warnings.append(str(error))
     tokens = sum(likely_input_tokens(request.messages) for request in fresh)
-    low = sum(min(_SHORTEST_ANSWER_TOKENS, request.max_output_tokens or 4) for request in fresh)
+    low = sum(min(_SHORTEST_ANSWER_TOKENS, request.max_output_tokens or _SHORTEST_ANSWER_TOKENS) for request in fresh)
     high = sum(request.max_output_tokens or 4096 for request in fresh)
     factor = price.batch_factor if price is not None and config.mode == "batch" else 1.0
     return Estimate(

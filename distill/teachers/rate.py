@@ -104,7 +104,7 @@ class LearnedRate:
         self._accepted_since += 1
 
     def refused(self, permit: Permit, now: float, *, told: bool) -> None:
-        """Note a 429 (`told`: with a Retry-After); the rate is measured when the gate opens, when the fate of the others is known."""
+        """Note a 429 (`told`: with a Retry-After); the rate is measured when the gate opens."""
         permit.refused = True
         stale = self._last_event_at is not None and permit.sent_at <= self._last_event_at
         if self._event_at is None and not stale:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from distill.errors import TeacherError
+from distill.errors import TeacherError, UsageError
 from distill.records.completion import Completion
 from distill.records.runtime import RuntimeConfig
 from distill.teachers.budget import Budget
@@ -188,8 +188,10 @@ def open_teacher(
     Raises:
         TeacherError: of kind `auth`: the key is not set; of kind `connection`: the rehearsal did not start.
         StoreError: the journal cannot be opened.
-        UsageError: `runtime.journal` is of an unknown kind.
+        UsageError: `runtime.journal` is of an unknown kind, or `teacher.mode` is batch.
     """
+    if config.mode == "batch":
+        raise UsageError("teacher.mode: batch is not supported yet; use realtime")
     key = _find_key(config)
     journal = open_journal(journal_url(runtime))
     try:

@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 
@@ -31,10 +32,10 @@ class WireTransport:
         } | _account_headers(self._base)
         if (urlsplit(self._base).hostname or "").endswith("openai.azure.com"):
             self._headers["api-key"] = api_key
+        self._proxy = _proxy(self._base)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=concurrency + 4, ttl_dns_cache=300),
             cookie_jar=aiohttp.DummyCookieJar(),
-            trust_env=True,
         )
 
     async def send(self, body: Mapping[str, Json], timeout_s: float) -> Reply:
@@ -51,7 +52,13 @@ class WireTransport:
             async with (
                 asyncio.timeout(timeout_s),
                 self._session.request(
-                    method, self._base + path, data=body, headers=self._headers, allow_redirects=False, timeout=_NONE
+                    method,
+                    self._base + path,
+                    data=body,
+                    headers=self._headers,
+                    allow_redirects=False,
+                    timeout=_NONE,
+                    proxy=self._proxy,
                 ) as response,
             ):
                 raw = await response.read()
@@ -68,6 +75,14 @@ def connection_words(base_url: str, error: BaseException) -> str:
     """Say in one line that an endpoint cannot be reached and what to look at."""
     reason = type(error).__name__ if not str(error) else str(error)
     return f"cannot reach the teacher at {base_url}: {reason[:200]}; is it running, and is teacher.base_url right?"
+
+
+def _proxy(base_url: str) -> str | None:
+    """Find the environment's proxy once: aiohttp's own `trust_env` looks it up in a thread for every request."""
+    parts = urlsplit(base_url)
+    if parts.hostname is None or proxy_bypass(parts.hostname):
+        return None
+    return getproxies().get(parts.scheme)
 
 
 def _account_headers(base_url: str) -> dict[str, str]:

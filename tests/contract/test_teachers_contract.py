@@ -1,5 +1,6 @@
 """Both clients send the same bytes and map the same trouble to the same error: the thin path is held to `openai`."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import asyncio

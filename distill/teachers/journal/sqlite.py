@@ -14,7 +14,6 @@ import time
 import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -302,7 +301,7 @@ def _exported(row: tuple[Any, ...], tries: list[tuple[Any, ...]]) -> dict[str, J
 
 
 def _dump_request(request: TeacherRequest) -> bytes:
-    body = asdict(request) | {"messages": [list(message) for message in request.messages]}
+    body: dict[str, Json] = {name: getattr(request, name) for name in request.__slots__}
     return _pack(dump_canonical(body).encode("utf-8", "surrogatepass"))
 
 

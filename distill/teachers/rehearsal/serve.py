@@ -70,6 +70,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(2048)  # before the address is told: a caller may connect at once
     except OSError as error:
         listener.close()
         raise UsageError(f"the rehearsal teacher cannot listen on {host}:{port}: {error.strerror}") from error

@@ -16,7 +16,7 @@ from distill.records.completion import Message
 from distill.records.runtime import RuntimeConfig
 from distill.teachers import Order, Teacher, TeacherConfig, build_requests, open_teacher
 from distill.teachers.rehearsal.faults import parse_faults
-from distill.teachers.rehearsal.knowledge import Known, Knowledge
+from distill.teachers.rehearsal.knowledge import Knowledge, Known
 from distill.teachers.rehearsal.serve import listen
 from distill.teachers.rehearsal.server import Desk, build_app
 

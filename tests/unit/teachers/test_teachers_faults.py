@@ -9,7 +9,7 @@ import pytest
 
 from distill.errors import TeacherError
 
-SECRET = "sk-test-0123456789abcdefghij"  # noqa: S105
+SECRET = "sk-test-0123456789abcdefghij"
 
 
 @pytest.mark.parametrize(

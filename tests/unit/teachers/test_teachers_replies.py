@@ -1,5 +1,6 @@
 """Reading replies: whatever bytes come, a Reading comes out, and it can be stored."""
 
+# ruff: noqa: E501
 from __future__ import annotations
 
 import json
