@@ -92,14 +92,15 @@ def _say_hold(decision: Decision, subject: str) -> str:
     overall = [rule for rule in failed if rule.slice is None]
     worst = (overall or failed)[:1]
     more = len(failed) - len(worst)
-    also = "" if more == 0 else f" {more} more {'rule fails' if more == 1 else 'rules fail'}."
+    also = "" if more <= 0 else f" Another {more} {'rule fails' if more == 1 else 'rules fail'}."
     return f"Hold {subject}: {_say_failure(worst[0]) if worst else decision.reason}{also}"
 
 
 def _say_failure(rule: RuleOutcome) -> str:
     where = "" if rule.slice is None else f" on {rule.slice}"
     if rule.margin is not None and rule.difference is not None:
-        return f"{metric_name(rule.metric)}{where} is {_compare(rule)}, more than the margin of {rule.margin * 100:g}."
+        margin = f"{rule.margin * 100:g} points"
+        return f"{metric_name(rule.metric)}{where} is {_compare(rule)}, more than the margin of {margin}."
     return f"{metric_name(rule.metric)}{where} fails: {rule.reason}."
 
 

@@ -58,11 +58,10 @@ def _frame(drawing: Drawing, scale: Scale, rows: Sequence[ForestRow], height: fl
         drawing.line(scale(tick), TOP - 6, scale(tick), bottom, "zero" if abs(tick) < 1e-12 else "grid")
         drawing.text(scale(tick), bottom + 16, signed(tick * 100, _digits(scale)), "t num", "middle")
     drawing.text(LEFT, bottom + 36, "← teacher better", "t dim")
-    drawing.text((LEFT + RIGHT) / 2, bottom + 36, "percentage points", "t dim", "middle")
     drawing.text(RIGHT, bottom + 36, "better than teacher →", "t dim", "end")
     drawing.text(0, 22, "slice", "t dim")
     drawing.text(LEFT - 16, 22, "n", "t dim", "end")
-    drawing.text(RIGHT + 20, 22, "difference (95% interval)", "t dim")
+    drawing.text(RIGHT + 20, 22, "points (95% interval)", "t dim")
     main = next((row for row in rows if row.is_main), rows[0])
     drawing.text(scale(-main.margin), TOP - 22, f"margin {MINUS}{main.margin * 100:g}", "t bad", "middle")
 

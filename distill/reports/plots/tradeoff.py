@@ -55,13 +55,14 @@ def draw_pareto(systems: Sequence[System], curve: Sequence[CurveStop]) -> Markup
     drawing.path([(x(stop.per_1k_usd or 0.0), y(stop.quality)) for stop in stops], "curve cascade")
     for stop in stops[:: max(1, len(stops) // 40)]:
         drawing.circle(x(stop.per_1k_usd or 0.0), y(stop.quality), 2.5, "dot cascade soft", _tell_stop(stop))
+    taken: list[tuple[float, float]] = []
     for system in systems:
-        _draw_system(drawing, x, y, system)
+        _draw_system(drawing, x, y, system, taken)
     drawing.text(WIDTH - 20, 370, "USD per 1,000 requests →", "t dim", "end")
     return drawing.render()
 
 
-def _draw_system(drawing: Drawing, x: Scale, y: Scale, system: System) -> None:
+def _draw_system(drawing: Drawing, x: Scale, y: Scale, system: System, taken: list[tuple[float, float]]) -> None:
     at, level = x(system.per_1k_usd), y(system.quality)
     if system.low is not None and system.high is not None:
         drawing.line(at, y(system.low), at, y(system.high), f"whisker {system.style}")
@@ -70,9 +71,13 @@ def _draw_system(drawing: Drawing, x: Scale, y: Scale, system: System) -> None:
     drawing.circle(at, level, 8, f"dot {system.style} ring", told)
     is_right = at > WIDTH - 170
     side, anchor = (at - 14, "end") if is_right else (at + 14, "start")
-    drawing.text(side, level + 18, system.name, "t strong", anchor)
+    below = level + 18
+    while any(abs(at - other) < 240 and abs(below - height) < 34 for other, height in taken):
+        below += 36
+    taken.append((at, below))
+    drawing.text(side, below, system.name, "t strong", anchor)
     numbers = f"{percent(system.quality)} · {usd(system.per_1k_usd)}"
-    drawing.text(side, level + 33, numbers, "t num dim", anchor)
+    drawing.text(side, below + 15, numbers, "t num dim", anchor)
 
 
 def _tell_stop(stop: CurveStop) -> str:
@@ -115,7 +120,7 @@ def _draw_panel(
         drawing.text(left + 52, 100, "unknown", "t dim")
         return
     low, high = spread([value for _, value in known], 0.08, 1e-6)
-    x, y = Scale(0, 1, left + 52, left + 272), Scale(max(low, 0.0), high, 164, 28)
+    x, y = Scale(0, 1, left + 52, left + 258), Scale(max(low, 0.0), high, 164, 28)
     for tick in y.ticks(4):
         drawing.line(x.start, y(tick), x.end, y(tick), "grid")
         drawing.text(x.start - 6, y(tick) + 4, write(tick), "t small num", "end")
@@ -181,4 +186,4 @@ def _times(day: float, renewal_days: float | None) -> int:
 def _label_ends(drawing: Drawing, y: Scale, teacher: float, ours: float, system: str) -> None:
     upper, lower = sorted([(y(teacher), "teacher"), (y(ours), system)])
     drawing.text(WIDTH - 24, max(upper[0] - 8, 12), upper[1], "t strong", "end")
-    drawing.text(WIDTH - 24, max(lower[0] - 8, upper[0] + 22), lower[1], "t strong", "end")
+    drawing.text(WIDTH - 24, lower[0] + 20, lower[1], "t strong", "end")
