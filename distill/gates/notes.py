@@ -1,0 +1,51 @@
+"""What must be said beside the verdict: baselines that tie, looks spent, agreement instead of accuracy."""
+
+from __future__ import annotations
+
+from distill.gates.evidence import Evidence
+from distill.records.prediction import Prediction
+from distill.statistics.mcnemar import mcnemar_superiority_p
+
+BASELINES = ("majority", "linear_probe", "base", "few_shot")
+
+
+def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str, ...]:
+    """Return the notes, most important first."""
+    notes: list[str] = []
+    if evidence.reference == "teacher":
+        notes.append(
+            "there is no gold: every figure is agreement with the teacher, not accuracy; its errors count as right"
+        )
+    if alpha < full_alpha:
+        notes.append(
+            f"look {evidence.look} at this held-out set, past the {evidence.allowed_looks} allowed: each rule is "
+            f"tested at {alpha:.4g} instead of {full_alpha:.4g}; a fresh held-out set restores full confidence"
+        )
+    for name in BASELINES:
+        note = compare_with_baseline(evidence, name)
+        if note:
+            notes.append(note)
+    return tuple(notes)
+
+
+def compare_with_baseline(evidence: Evidence, name: str) -> str | None:
+    """Say aloud that the student does not beat a baseline; None where it does or there is none."""
+    if name not in evidence.predictions or "student" not in evidence.predictions:
+        return None
+    student, other = _right(evidence.predictions["student"]), _right(evidence.predictions[name])
+    b = sum(right and not other[i] for i, right in student.items())
+    c = sum(not right and other[i] for i, right in student.items())
+    p = mcnemar_superiority_p(b, c)
+    if p <= 0.05:
+        return None
+    rates = sum(student.values()) / len(student), sum(other.values()) / len(other)
+    return (
+        f"the student ({rates[0]:.2%}) is not shown to beat {name} ({rates[1]:.2%}), p = {p:.2g}: "
+        "the simpler system may do"
+    )
+
+
+def _right(predictions: object) -> dict[str, bool]:
+    assert isinstance(predictions, list | tuple)
+    rows: list[Prediction] = [p for p in predictions if isinstance(p, Prediction)]
+    return {p.id: p.correct and p.error_kind is None for p in rows if p.repeat == 0}
