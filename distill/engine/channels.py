@@ -20,7 +20,6 @@ from typing import Literal, NamedTuple, cast
 
 from distill.engine.store import translate_os_errors
 from distill.errors import PromotionRefusedError, StoreError, UsageError
-from distill.records.json import Json, dump_canonical
 
 Action = Literal["promote", "rollback", "force"]
 
@@ -48,7 +47,7 @@ class ChannelEntry:
     previous: str
     hash: str
     restores: int | None = None
-    metadata: Mapping[str, Json] = field(default_factory=dict[str, Json])
+    metadata: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
 class ChainCheck(NamedTuple):
@@ -129,7 +128,7 @@ class Channels:
         who: str,
         why: str,
         action: Action = "promote",
-        metadata: Mapping[str, Json] | None = None,
+        metadata: Mapping[str, object] | None = None,
     ) -> ChannelEntry:
         """Point the channel at `target`, if its version still is `expected_version` (0: never moved).
 
@@ -179,9 +178,9 @@ class Channels:
         who: str,
         why: str,
         restores: int | None,
-        metadata: Mapping[str, Json],
+        metadata: Mapping[str, object],
     ) -> ChannelEntry:
-        body: dict[str, Json] = {
+        body: dict[str, object] = {
             "schema": SCHEMA,
             "channel": name,
             "version": len(entries) + 1,
@@ -194,7 +193,7 @@ class Channels:
             "metadata": metadata,
             "previous": entries[-1].hash if entries else GENESIS,
         }
-        line = dump_canonical({**body, "hash": _digest(body)})
+        line = _dump({**body, "hash": _digest(body)})
         _append_line(path, line, _read_lines(path))
         return _parse_entry(line)
 
@@ -296,7 +295,7 @@ def _parse_chain(path: Path, name: str, lines: list[str]) -> list[ChannelEntry]:
 
 
 def _parse_entry(line: str) -> ChannelEntry:
-    body = cast("dict[str, Json]", json.loads(line))
+    body = cast("dict[str, object]", json.loads(line))
     stated = body.pop("hash")
     if stated != _digest(body):
         raise ValueError("its hash does not match its content")
@@ -305,10 +304,14 @@ def _parse_entry(line: str) -> ChannelEntry:
     return ChannelEntry(hash=cast("str", stated), **cast("dict[str, object]", body))  # pyright: ignore[reportArgumentType] fields are the hashed body's
 
 
-def _digest(body: Mapping[str, Json]) -> str:
-    return hashlib.sha256(dump_canonical(body).encode("utf-8", "surrogatepass")).hexdigest()
+def _dump(value: Mapping[str, object]) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
-def describe_entry(entry: ChannelEntry) -> dict[str, Json]:
+def _digest(body: Mapping[str, object]) -> str:
+    return hashlib.sha256(_dump(body).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def describe_entry(entry: ChannelEntry) -> dict[str, object]:
     """Return an entry as a JSON object, for `--json` and the gateway's health page."""
-    return cast("dict[str, Json]", asdict(entry))
+    return cast("dict[str, object]", asdict(entry))
