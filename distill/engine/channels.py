@@ -301,7 +301,7 @@ def _parse_entry(line: str) -> ChannelEntry:
         raise ValueError("its hash does not match its content")
     if body.pop("schema") != SCHEMA:
         raise ValueError("it was written by a later version of distill")
-    return ChannelEntry(hash=cast("str", stated), **cast("dict[str, object]", body))  # pyright: ignore[reportArgumentType] fields are the hashed body's
+    return ChannelEntry(hash=cast("str", stated), **body)  # pyright: ignore[reportArgumentType] fields are the hashed body's
 
 
 def _dump(value: Mapping[str, object]) -> str:
