@@ -138,7 +138,7 @@ class CausalPredictor:
                 self.model,
                 [encoded[i] for i in rows],
                 self.chat.stop_ids,
-                int(self.chat.tokenizer.pad_token_id or 0),
+                int(cast("int", self.chat.tokenizer.pad_token_id or 0)),
                 config.max_new_tokens,
             )
             each_ms = (time.perf_counter() - start) * 1000 / len(rows)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class ClassifierPredictor:
 
     def _run(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         device, autocast = self.placement
-        ids_BT, mask_BT = pad_ids(ids, int(self.tokenizer.pad_token_id or 0))
+        ids_BT, mask_BT = pad_ids(ids, int(cast("int", self.tokenizer.pad_token_id or 0)))
         with torch.inference_mode(), torch.autocast(device.type, autocast, enabled=autocast is not None):
             logits_BL = self.model.logits(ids_BT.to(device), mask_BT.to(device))
         return logits_BL.float().cpu().numpy()

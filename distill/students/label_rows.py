@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 import torch
@@ -95,7 +96,7 @@ def encode_label_rows(
         kept.append(i)
     chosen = [rows[i] for i in kept]
     return LabelRows(
-        pad_id=int(tokenizer.pad_token_id or 0),
+        pad_id=int(cast("int", tokenizer.pad_token_id or 0)),
         row_ids=[row.id for row in chosen],
         ids=[encoded[i] for i in kept],
         hard_NL=_encode_hard(chosen, labels, multi=multi),

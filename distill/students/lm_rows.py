@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 
@@ -68,7 +68,7 @@ def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfi
     Raises:
         DataError: a row is overlong under `overlong: error`.
     """
-    encoded = LmRows(int(chat.tokenizer.pad_token_id or 0), [])
+    encoded = LmRows(int(cast("int", chat.tokenizer.pad_token_id or 0)), [])
     limit = config.max_length_tokens
     for row in rows:
         prompt, answer = chat.encode_prompt(row.prompt), chat.encode_answer(row.target)
