@@ -22,9 +22,9 @@ from distill.stages.ingest import INGEST, IngestConfig
 from distill.stages.report import REPORT, ReportConfig
 from distill.stages.split import OPEN, SEALED, SPLIT, SplitConfig
 from distill.stages.surroundings import Surroundings
+from distill.stages.teacher_identity import TeacherIdentity, identify_teacher
 from distill.stages.train import TRAIN, TrainConfig
 from distill.tasks.prompts import input_columns
-from distill.stages.teacher_identity import TeacherIdentity, identify_teacher
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +66,23 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
         _evaluate(config, teacher),
         Node(
             GATE,
-            GateStageConfig(config.gate, config.costs, config.task.output, config.data.heldout.allowed_looks),
+            GateStageConfig(
+                config.gate,
+                config.costs,
+                config.task.output,
+                config.task.labels,
+                config.evaluate.metrics,
+                config.data.heldout.allowed_looks,
+            ),
             {},
-            {"evaluate": Input("evaluate"), "train": Input("train"), "heldout": Input("split", SEALED)},
+            {"evaluate": Input("evaluate")},
         ),
         Node(
             REPORT,
-            ReportConfig(config.name, config.costs, config.teacher.terms, config.teacher.price_is_assumption),
+            _report(config),
             {},
-            {name: Input(name) for name in ("ingest", "generate", "filter", "train", "evaluate", "gate")}
-            | {"split": Input("split", OPEN)},
+            {name: Input(name) for name in ("generate", "filter", "train", "evaluate", "gate")}
+            | {"split": Input("split", OPEN), "sealed": Input("split", SEALED)},
         ),
     )
     surroundings = Surroundings(
@@ -116,4 +123,20 @@ def _evaluate(config: PipelineConfig, teacher: TeacherIdentity) -> Node:
             "kept": Input("filter"),
             "train": Input("train"),
         },
+    )
+
+
+def _report(config: PipelineConfig) -> ReportConfig:
+    base = config.student.base
+    name = base if isinstance(base, str) else f"tiny {base.layers}x{base.hidden_size}"
+    return ReportConfig(
+        name=config.name,
+        task=config.task.output,
+        teacher=config.teacher.model,
+        student=f"{name} ({config.student.kind})",
+        base=name,
+        costs=config.costs,
+        terms=config.teacher.terms,
+        price_is_assumption=config.teacher.price_is_assumption or config.teacher.provider == "rehearsal",
+        seeds={"student": config.student.seed, "data": config.data.seed, "evaluate": config.evaluate.seed},
     )

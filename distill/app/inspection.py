@@ -15,7 +15,16 @@ from distill.engine.parquet import read_table
 from distill.errors import UsageError
 
 PREFERRED = ("rejected", "predictions", "kept", "completions", "train", "pool")
-HIDDEN = {"columns_json", "where", "content_hash", "key", "top_tokens", "top_logprobs", "sampled_tokens", "sampled_logprobs"}
+HIDDEN = {
+    "columns_json",
+    "where",
+    "content_hash",
+    "key",
+    "top_tokens",
+    "top_logprobs",
+    "sampled_tokens",
+    "sampled_logprobs",
+}
 
 
 @dataclass(frozen=True, slots=True)

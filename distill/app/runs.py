@@ -110,7 +110,9 @@ def resolve_run(reference: str, runs_dir: Path) -> Run:
         return matches[0]
     if not matches:
         raise UsageError(f"no run {reference!r} under {runs_dir}; `distill runs` lists them")
-    raise UsageError(f"{reference!r} names several runs: {', '.join(run.id for run in matches[:5])}; give more of the id")
+    raise UsageError(
+        f"{reference!r} names several runs: {', '.join(run.id for run in matches[:5])}; give more of the id"
+    )
 
 
 def write_run(

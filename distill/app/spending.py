@@ -23,7 +23,9 @@ def confirm_spending(composition: Composition, until: str | None, ask: Callable[
     """
     if ask is None or not sys.stdin.isatty() or composition.config.teacher.provider != "openai":
         return
-    if not any(line.status == "will run" and line.stage in ("generate", "evaluate") for line in forecast_run(composition)):
+    if not any(
+        line.status == "will run" and line.stage in ("generate", "evaluate") for line in forecast_run(composition)
+    ):
         return
     spending = estimate_spending(composition)
     if spending.usd_high is not None and spending.usd_high > ASK_ABOVE_USD and until not in ("ingest", "split"):

@@ -12,8 +12,14 @@ from distill import __version__
 from distill.errors import DistillError, InterruptedRunError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "run": ("distill.cli.run", "Run what is stale, skip what is whole, resume what was cut off; ends with the verdict."),
-    "plan": ("distill.cli.plan", "Say what would run and why, what it would cost, and what the gate could decide; spends nothing."),
+    "run": (
+        "distill.cli.run",
+        "Run what is stale, skip what is whole, resume what was cut off; ends with the verdict.",
+    ),
+    "plan": (
+        "distill.cli.plan",
+        "Say what would run and why, what it would cost, and what the gate could decide; spends nothing.",
+    ),
     "rehearse": ("distill.cli.rehearse", "The same run against the rehearsal teacher, for no money."),
     "check": ("distill.cli.check", "Config errors only, all at once."),
     "gate": ("distill.cli.gate", "Print a run's decision; the exit code is the decision."),
@@ -88,7 +94,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
-        code = _fail(f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1)
+        code = _fail(
+            f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1
+        )
     sys.exit(code if isinstance(code, int) else 0)
 
 

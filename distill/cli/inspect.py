@@ -41,7 +41,9 @@ def command(
     from distill.app.runs import resolve_run
     from distill.cli.verdict import rows_table
 
-    view = inspect_stage(resolve_run(run, runs_dir), stage, table, where, columns.split(",") if columns else None, limit)
+    view = inspect_stage(
+        resolve_run(run, runs_dir), stage, table, where, columns.split(",") if columns else None, limit
+    )
     if as_json:
         print_json({"table": view.table, "matching": view.matching, "rows": view.rows})
     else:

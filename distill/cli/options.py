@@ -13,9 +13,15 @@ import click
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 set_option = click.option(
-    "--set", "overrides", multiple=True, metavar="a.b=c", help="Override a config value (YAML), e.g. gate.rules.0.margin=0.03."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="a.b=c",
+    help="Override a config value (YAML), e.g. gate.rules.0.margin=0.03.",
 )
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else there.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="Print one JSON object on stdout and nothing else there."
+)
 runs_dir_option = click.option(
     "--runs-dir",
     type=click.Path(path_type=Path, file_okay=False),

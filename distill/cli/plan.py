@@ -25,12 +25,14 @@ def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir:
     from distill.cli.verdict import rows_table
 
     loaded = load(config, overrides, runs_dir, state_dir)
-    outlook = look_ahead(compose(loaded), loaded.warnings)
+    outlook = look_ahead(compose(loaded), [str(problem) for problem in loaded.warnings])
     if as_json:
         print_json(outlook.to_json())
         return 0
     console = Console(highlight=False)
-    console.print(rows_table([{"stage": s.stage, "status": s.status, "why": "; ".join(s.why)} for s in outlook.stages], 100))
+    console.print(
+        rows_table([{"stage": s.stage, "status": s.status, "why": "; ".join(s.why)} for s in outlook.stages], 100)
+    )
     console.print(outlook.describe_spending())
     if outlook.power:
         console.print(rows_table([dict(row) for row in outlook.power]))

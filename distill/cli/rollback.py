@@ -11,7 +11,9 @@ from distill.cli.options import state_dir_option
 
 @click.command()
 @click.option("--channel", default="production", show_default=True, help="Which channel.")
-@click.option("--to", type=click.IntRange(min=1), metavar="VERSION", help="Version to restore; default: the previous one.")
+@click.option(
+    "--to", type=click.IntRange(min=1), metavar="VERSION", help="Version to restore; default: the previous one."
+)
 @click.option("--reason", default="rolled back by hand", help="Why; kept in the channel's history.")
 @state_dir_option
 def command(channel: str, to: int | None, reason: str, state_dir: Path) -> int:

@@ -17,7 +17,11 @@ def command(*, tables: bool) -> int:
         print_json(
             {
                 name: [
-                    {"name": field.name, "type": str(field.type), "doc": (field.metadata or {}).get(b"doc", b"").decode()}
+                    {
+                        "name": field.name,
+                        "type": str(field.type),
+                        "doc": (field.metadata or {}).get(b"doc", b"").decode(),
+                    }
                     for field in schema
                 ]
                 for name, schema in TABLES.items()

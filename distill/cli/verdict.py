@@ -102,7 +102,9 @@ def make_scores_table(scores: Mapping[str, Any]) -> Table:
     """Draw scores.json: one row per system, one column per metric, intervals beside."""
     systems: Mapping[str, Mapping[str, Any]] = scores["systems"]
     shown = [(key, title) for key, title in SHOWN_METRICS if any(key in metrics for metrics in systems.values())]
-    table = Table(title="on the sealed held-out set", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title="on the sealed held-out set", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     table.add_column("system")
     for _, title in shown:
         table.add_column(title, justify="right")

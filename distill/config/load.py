@@ -35,6 +35,10 @@ class LoadedConfig:
         """Return the same config run in another way."""
         return replace(self, runtime=runtime)
 
+    def with_pipeline(self, pipeline: PipelineConfig) -> LoadedConfig:
+        """Return another pipeline with the same surroundings."""
+        return replace(self, pipeline=pipeline)
+
 
 def load_config(path: FilePath, overrides: Sequence[str], env: Mapping[str, str]) -> LoadedConfig:
     """Load a config file; DISTILL_* variables of `env` come over it, `--set` overrides over both.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from distill.config.filter_spec import FilterSpec
 from distill.costs.config import CostsConfig
+from distill.filters import FilterSpec
 from distill.gates.config import GateConfig
 from distill.metrics.config import EvaluateConfig
 from distill.records.frozen import Frozen

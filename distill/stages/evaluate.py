@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from typing import cast
 
 from distill.engine.fingerprint import Plain
@@ -27,6 +28,7 @@ from distill.stages.examples_table import read_examples
 from distill.stages.generate import make_orders, write_ledger
 from distill.stages.lessons import make_lessons
 from distill.stages.looks import count_look
+from distill.stages.package import package_student
 from distill.stages.scoring import (
     Reference,
     gold_reference,
@@ -73,6 +75,7 @@ class Evaluation:
     expected: dict[str, str] = field(default_factory=dict[str, str])
     threshold: dict[str, Json] | None = None
     throughput_per_s: float | None = None
+    finished: str = ""
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list[str])
 
@@ -110,6 +113,8 @@ def run_evaluate(config: object, context: Context) -> Summary:
     predictions += score_baselines(config, heldout, task, reference, context)
     write_rows([prediction_row(p) for p in predictions], PREDICTIONS, context.output_dir / "predictions.parquet")
     evaluation.seconds = round(time.perf_counter() - started, 3)
+    evaluation.finished = datetime.now(UTC).isoformat(timespec="seconds")
+    package_student(context, choice)
     text = json.dumps(asdict(evaluation), indent=1, sort_keys=True, ensure_ascii=False)
     (context.output_dir / "evaluation.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"look": evaluation.look, "heldout_digest": seal}
@@ -145,7 +150,9 @@ def fit_threshold(predictor: Predictor, config: EvaluateStageConfig, task: Task,
     for prompt in rows:
         answer = by_id[prompt.id]
         parsed = task.parse(answer.text) if answer.error_kind is None else None
-        right = parsed is not None and parsed.error_kind is None and task.score(parsed.value, expected[prompt.id]) >= 1.0
+        right = (
+            parsed is not None and parsed.error_kind is None and task.score(parsed.value, expected[prompt.id]) >= 1.0
+        )
         confidences.append(answer.confidence or 0.0)
         correct.append(right)
         table.append({"id": prompt.id, "confidence": answer.confidence or 0.0, "correct": right})
@@ -155,7 +162,10 @@ def fit_threshold(predictor: Predictor, config: EvaluateStageConfig, task: Task,
 
 def read_validation(task_config: TaskConfig, task: Task, context: Context) -> tuple[list[Prompt], dict[str, Json]]:
     """Return the validation prompts and what is right for each, for rows that have a reference."""
-    kept = cast("list[dict[str, str]]", read_table(context.inputs["kept"] / "kept.parquet", ["id", "sample", "value_json"]).to_pylist())
+    kept = cast(
+        "list[dict[str, str]]",
+        read_table(context.inputs["kept"] / "kept.parquet", ["id", "sample", "value_json"]).to_pylist(),
+    )
     taught = {row["id"]: cast("Json", json.loads(row["value_json"])) for row in reversed(kept)}
     expected: dict[str, Json] = {}
     prompts: list[Prompt] = []
@@ -233,7 +243,9 @@ def score_baselines(
     config: EvaluateStageConfig, heldout: Sequence[Example], task: Task, reference: Reference, context: Context
 ) -> list[Prediction]:
     """Fit the baselines on the same lessons and score them."""
-    validation = set(cast("list[str]", read_table(context.inputs["split"] / "validation.parquet", ["id"])["id"].to_pylist()))
+    validation = set(
+        cast("list[str]", read_table(context.inputs["split"] / "validation.parquet", ["id"])["id"].to_pylist())
+    )
     kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
     lessons = make_lessons([row for row in kept if row["id"] not in validation], config.task)
     prompts = [render_student(config.task, example.id, example.columns) for example in heldout]

@@ -41,7 +41,8 @@ def run_filter(config: object, context: Context) -> Summary:
     )
     rows = candidate_rows(examples, completions, make_task(config.task))
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
-    result = run_chain(table, config.filters, FilterContext(task=config.task))
+    hashes = json.loads((source / "heldout_hashes.json").read_text(encoding="utf-8"))
+    result = run_chain(table, config.filters, FilterContext(config.task, frozenset(hashes)))
     write_table(result.kept, context.output_dir / "kept.parquet")
     write_table(result.rejected, context.output_dir / "rejected.parquet")
     funnel = [asdict(step) for step in result.funnel]

@@ -6,7 +6,7 @@ The first rows are bought, parsed and filtered before the rest is (smoke before 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import cast
 
@@ -27,7 +27,7 @@ from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
 from distill.teachers import Budget, Order, Progress, Standing, Teacher, build_requests, open_teacher
-from distill.teachers.smoke import SmokeOutcome, judge
+from distill.teachers.smoke import Outcome, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +106,14 @@ def try_first_rows(
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
     row_wise = [spec for spec in surroundings.filters if spec.order_free]
     result = run_chain(table, row_wise, FilterContext(task=task_config))
-    rejected = {row["id"]: row for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
-    outcomes = [
-        SmokeOutcome(
-            id=cast("str", row["id"]),
-            accepted=row["id"] not in rejected,
-            reason=rejected[cast("str", row["id"])]["reason"] if row["id"] in rejected else "",
-            answer=cast("str", row["answer"]),
-        )
-        for row in rows
-    ]
-    judge(outcomes, surroundings.teacher.smoke)
+    rejected = {row["id"]: row["reason"] for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
+    judge([_outcome(row, rejected) for row in rows], smoke, labels=task_config.labels)
+
+
+def _outcome(row: Mapping[str, object], rejected: Mapping[str, str]) -> Outcome:
+    identity, answer = cast("str", row["id"]), cast("str", row["answer"])
+    unknown = answer if row["parse_error"] == "unknown_label" else None
+    return Outcome(identity, answer, rejected.get(identity, ""), unknown)
 
 
 def buy(teacher: Teacher, orders: Sequence[Order], budget: Budget, context: Context) -> list[Completion]:

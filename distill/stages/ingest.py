@@ -72,6 +72,4 @@ def check_disjoint_ids(pool: Sequence[Example], heldout: Sequence[Example]) -> N
             )
 
 
-
-
 INGEST = Stage("ingest", 1, run_ingest)

@@ -45,7 +45,12 @@ def teacher_reference(completions: Iterable[Completion], task: Task) -> Referenc
 
 
 def score_answers(
-    system: str, answers: Iterable[Answer], examples: Sequence[Example], task: Task, reference: Reference, repeat: int = 0
+    system: str,
+    answers: Iterable[Answer],
+    examples: Sequence[Example],
+    task: Task,
+    reference: Reference,
+    repeat: int = 0,
 ) -> list[Prediction]:
     """Score a local system's answers, in the order of the examples."""
     by_id = {answer.id: answer for answer in answers}

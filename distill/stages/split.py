@@ -1,7 +1,7 @@
 """Split: near-duplicates and groups stay together, leaks leave train, the held-out part is sealed.
 
 Order (golden/README 'Splits'): dedupe, components of near-duplicates and user groups, then the split, then the seal.
-Writes `open/` (train, validation, sketch of the held-out part) and `sealed/`, which only `evaluate` has as an input.
+Writes `open/` (train, validation, hashes of the held-out part's word runs) and `sealed/`, which only `evaluate` has as an input.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import cast
 from distill.engine.fingerprint import Plain
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
+from distill.filters import hash_runs
 from distill.records.example import Example
 from distill.records.json import dump_canonical
 from distill.similarity import components, cross_pairs, near_duplicate_pairs, normalise
@@ -104,11 +105,12 @@ def remove_leaks(pool: list[Example], heldout: list[Example], threshold: float, 
     audit.overlap_exact = sum(example.text in exact for example in heldout)
     audit.overlap_normalised = sum(normalise(example.text) in normalised for example in heldout)
     pairs = cross_pairs([e.text for e in pool], [e.text for e in heldout], threshold)
-    audit.overlap_near = len({pair.right for pair in pairs})
+    audit.overlap_near = len(set(pairs.right.tolist()))
     groups = {example.group for example in heldout if example.group is not None}
     texts = {normalise(example.text) for example in heldout}
-    leaks = {pair.left for pair in pairs}
-    leaks |= {i for i, e in enumerate(pool) if normalise(e.text) in texts or (e.group is not None and e.group in groups)}
+    leaks: set[int] = set(pairs.left.tolist())
+    leaks |= {i for i, e in enumerate(pool) if normalise(e.text) in texts}
+    leaks |= {i for i, e in enumerate(pool) if e.group is not None and e.group in groups}
     audit.leaks_removed_from_train = len(leaks)
     audit.examples_of_leaks = [{"id": pool[i].id, "where": pool[i].where} for i in sorted(leaks)[:20]]
     return [example for index, example in enumerate(pool) if index not in leaks]
@@ -116,14 +118,15 @@ def remove_leaks(pool: list[Example], heldout: list[Example], threshold: float, 
 
 def assign_components(examples: list[Example], threshold: float) -> list[Example]:
     """Give every example the group of its component: same user group, or near-duplicate, transitively."""
-    pairs = [(pair.left, pair.right) for pair in near_duplicate_pairs([e.text for e in examples], threshold)]
+    near = near_duplicate_pairs([e.text for e in examples], threshold)
+    pairs: list[tuple[int, int]] = list(zip(near.left.tolist(), near.right.tolist(), strict=True))
     by_group: dict[str, int] = {}
     for index, example in enumerate(examples):
         if example.group is not None:
             other = by_group.setdefault(example.group, index)
             if other != index:
                 pairs.append((other, index))
-    roots = components(len(examples), pairs)
+    roots: list[int] = components(len(examples), pairs).tolist()
     names: dict[int, str] = {}
     for index, root in enumerate(roots):
         names[root] = min(names.get(root, examples[index].id), examples[index].id)
@@ -223,6 +226,8 @@ def write_parts(
     seal = {"digest": seal_digest(ordered), "rows": len(ordered), "groups": audit.heldout_groups}
     for folder in (opened, sealed):
         (folder / "seal.json").write_text(json.dumps(seal, indent=1), encoding="utf-8")
+    hashes = sorted({run for example in ordered for run in hash_runs(example.text)})
+    (opened / "heldout_hashes.json").write_text(json.dumps(hashes), encoding="utf-8")
     (opened / "audit.json").write_text(json.dumps(asdict(audit), indent=1, ensure_ascii=False), encoding="utf-8")
 
 

@@ -54,7 +54,7 @@ def run_train(config: object, context: Context) -> Summary:
         runtime,
         student_dir,
         context.work_dir,
-        on_progress=context.progress,
+        on_progress=lambda step, total, loss: context.progress(step, total, f"loss {loss:.3f}"),
     )
     (context.output_dir / "training.json").write_text(
         json.dumps(asdict(report), indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"

@@ -1,0 +1,38 @@
+"""The student as it would be served: the trained files, with the threshold that the evaluation used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+from distill.engine.stage import Context
+from distill.engine.store import list_files
+from distill.metrics.threshold import ThresholdChoice
+from distill.records.json import Json
+from distill.stages.train import STUDENT_DIR
+
+REWRITTEN = {"distill.json", "README.md"}
+
+
+def package_student(context: Context, choice: ThresholdChoice | None) -> None:
+    """Write student/: hard links to the trained files (copies where links cannot be made), own manifest.
+
+    Raises:
+        StoreError: the trained student is damaged.
+    """
+    from distill.students.manifest import record_thresholds  # noqa: PLC0415 beside torch, loaded by now
+
+    source, target = context.inputs["train"] / STUDENT_DIR, context.output_dir / STUDENT_DIR
+    for path in list_files(source):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if path.name in REWRITTEN:
+            shutil.copyfile(path, place)
+            continue
+        try:
+            os.link(path, place)
+        except OSError:
+            shutil.copyfile(path, place)
+    if choice is not None:
+        fallback: Json = {"threshold": choice.threshold, "certified": choice.certified, "reason": choice.reason}
+        record_thresholds(target, {"fallback": fallback})
