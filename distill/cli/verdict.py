@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from distill.app.execute import Outcome
 
 STYLES = {"promote": "bold green", "hold": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
+PLAIN_WIDTH = 160
 OUTCOMES = {"pass": "green", "fail": "red", "inconclusive": "yellow", "invalid": "magenta"}
 SHOWN_METRICS = (
     ("accuracy", "accuracy"),
@@ -29,7 +30,7 @@ SHOWN_METRICS = (
 
 def print_outcome(outcome: Outcome) -> None:
     """Print what a run came to, and where to look."""
-    console = Console(highlight=False)
+    console = make_console()
     directory = outcome.run.directory
     if outcome.verdict is None:
         last = outcome.results[-1].stage if outcome.results else "nothing"
@@ -48,14 +49,18 @@ def print_outcome(outcome: Outcome) -> None:
 
 def print_gate(decision: Mapping[str, Any], console: Console | None = None) -> None:
     """Print a gate.json: the word, the reason, one line per rule."""
-    console = console or Console(highlight=False)
+    console = console or make_console()
     word = str(decision["decision"])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("rule", "of", "slice", "value", "versus", "difference [95%]", "bound", "n", "outcome"):
-        table.add_column(heading, justify="left" if heading in ("rule", "of", "slice", "outcome") else "right")
-    for rule in decision["rules"]:
+    for heading in ("rule", "of", "value", "versus", "difference [95%]", "bound", "n", "outcome"):
+        table.add_column(heading, justify="left" if heading in ("rule", "of", "outcome") else "right", no_wrap=True)
+    whole = [rule for rule in decision["rules"] if rule.get("slice") is None]
+    for rule in whole:
         table.add_row(*[escape(cell) for cell in _rule_cells(rule)], _outcome_cell(rule))
-    console.print(table)
+    if whole:
+        console.print(table)
+    for line in describe_slices(decision["rules"]):
+        console.print(f"  [dim]slices:[/] {escape(line)}")
     for rule in decision["rules"]:
         if rule["outcome"] != "pass" and rule.get("slice") is None:
             console.print(f"  [dim]{escape(rule['metric'])} ({escape(rule['of'])}):[/] {escape(rule['reason'])}")
@@ -71,21 +76,39 @@ def _outcome_cell(rule: Mapping[str, Any]) -> str:
 
 
 def _rule_cells(rule: Mapping[str, Any]) -> list[str]:
-    bounds = [f"{name} {rule[name]:g}" for name in ("margin", "max", "min") if rule.get(name) is not None]
+    upper = "at most x" if rule.get("rule") == "ratio" else "max"
+    named = (("margin", "margin"), ("max", upper), ("min", "min"))
+    bounds = [f"{title} {rule[name]:g}" for name, title in named if rule.get(name) is not None]
     return [
         str(rule["metric"]),
         str(rule.get("of", "student")),
-        str(rule.get("slice") or ""),
         _number(rule.get("student")),
         _number(rule.get("teacher")),
         _interval(rule.get("difference"), rule.get("low"), rule.get("high")),
-        ", ".join(bounds) or _ratio(rule),
+        ", ".join(bounds),
         str(rule.get("n", "")),
     ]
 
 
-def _ratio(rule: Mapping[str, Any]) -> str:
-    return f"ratio {rule['max_ratio']:g}" if rule.get("max_ratio") is not None else ""
+def describe_slices(rules: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Say per rule how many slices pass, fail and are undecided, and name those that fail."""
+    groups: dict[str, dict[str, list[str]]] = {}
+    for rule in rules:
+        if rule.get("slice") is not None:
+            title = f"{rule['metric']} of {rule.get('of', 'student')}"
+            groups.setdefault(title, {}).setdefault(str(rule["outcome"]), []).append(str(rule["slice"]))
+    lines: list[str] = []
+    for title, outcomes in groups.items():
+        counts = ", ".join(f"{len(names)} {outcome}" for outcome, names in sorted(outcomes.items()))
+        failing = f" ({', '.join(outcomes['fail'])})" if "fail" in outcomes else ""
+        lines.append(f"{title}: {counts}{failing}")
+    return lines
+
+
+def make_console() -> Console:
+    """Return a console on stdout: as wide as the terminal, and wide enough for the tables elsewhere."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PLAIN_WIDTH)
 
 
 def _number(value: float | None) -> str:

@@ -49,7 +49,7 @@ from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_student
 from distill.teachers import Budget, open_teacher
 
-LATENCY_ROWS = 200
+LATENCY_ROWS = 100
 WARM_UP_ROWS = 8
 """Held-out rows the student answers one at a time, for its latency; the rest goes in batches, for its throughput."""
 
