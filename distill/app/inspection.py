@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+import operator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
@@ -62,22 +64,22 @@ def inspect_stage(
     return View(name, cast("list[dict[str, Any]]", rows), matching.num_rows, data.num_rows)
 
 
-def _names(directory: Any) -> str:
+def _names(directory: Path) -> str:
     return ", ".join(sorted(path.name for path in directory.iterdir())) or "nothing"
 
 
-_COMPARISONS: dict[type[ast.cmpop], Any] = {
-    ast.Eq: lambda left, right: left == right,
-    ast.NotEq: lambda left, right: left != right,
-    ast.Lt: lambda left, right: left < right,
-    ast.LtE: lambda left, right: left <= right,
-    ast.Gt: lambda left, right: left > right,
-    ast.GtE: lambda left, right: left >= right,
+_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
+    ast.Eq: operator.eq,
+    ast.NotEq: operator.ne,
+    ast.Lt: operator.lt,
+    ast.LtE: operator.le,
+    ast.Gt: operator.gt,
+    ast.GtE: operator.ge,
 }
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def parse_where(text: str, columns: Sequence[str]) -> Any:
+def parse_where(text: str, columns: Sequence[str]) -> pc.Expression:
     """Parse `a == 'x' and (b > 3 or not c)` into an Arrow filter; nothing is evaluated as Python.
 
     Raises:
@@ -89,7 +91,7 @@ def parse_where(text: str, columns: Sequence[str]) -> Any:
         raise UsageError(f"--where: cannot read {text!r} ({error}); example: reason == 'refusal'") from error
 
 
-def _build(node: ast.expr, columns: Sequence[str]) -> Any:
+def _build(node: ast.expr, columns: Sequence[str]) -> pc.Expression:
     if isinstance(node, ast.BoolOp):
         parts = [_build(value, columns) for value in node.values]
         joined = parts[0]
@@ -111,15 +113,15 @@ def _build(node: ast.expr, columns: Sequence[str]) -> Any:
     raise UsageError(f"--where: {ast.unparse(node)!r} is not a comparison of columns with values")
 
 
-def _compare(left: Any, operator: ast.cmpop, right_node: ast.expr, columns: Sequence[str]) -> Any:
-    if isinstance(operator, ast.In | ast.NotIn) and isinstance(right_node, ast.List | ast.Tuple):
+def _compare(left: pc.Expression, comparison: ast.cmpop, right_node: ast.expr, columns: Sequence[str]) -> pc.Expression:
+    if isinstance(comparison, ast.In | ast.NotIn) and isinstance(right_node, ast.List | ast.Tuple):
         values = pa.array([ast.literal_eval(item) for item in right_node.elts])
-        found = pc.is_in(left, values) if not isinstance(left, pc.Expression) else left.isin(values)
-        return found if isinstance(operator, ast.In) else ~found
-    if type(operator) not in _COMPARISONS:
+        found = left.isin(values)
+        return found if isinstance(comparison, ast.In) else ~found
+    if type(comparison) not in _COMPARISONS:
         raise UsageError("--where: use ==, !=, <, <=, >, >=, in, not in")
     is_null = isinstance(right_node, ast.Name) and right_node.id == "null"
     is_none = isinstance(right_node, ast.Constant) and right_node.value is None
     if is_null or is_none:
-        return left.is_null() if isinstance(operator, ast.Eq) else ~left.is_null()
-    return _COMPARISONS[type(operator)](left, _build(right_node, columns))
+        return left.is_null() if isinstance(comparison, ast.Eq) else ~left.is_null()
+    return _COMPARISONS[type(comparison)](left, _build(right_node, columns))

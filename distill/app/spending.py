@@ -31,6 +31,7 @@ def confirm_spending(composition: Composition, until: str | None, ask: Callable[
     if spending.usd_high is not None and spending.usd_high > ASK_ABOVE_USD and until not in ("ingest", "split"):
         limit = composition.surroundings.budget_usd
         budget = f", budget ${limit:.2f}" if limit is not None else ", no budget set"
-        question = f"up to {spending.calls} teacher calls, ${spending.usd_low or 0:.2f} to ${spending.usd_high:.2f}{budget}; go on?"
+        usd = f"${spending.usd_low or 0:.2f} to ${spending.usd_high:.2f}"
+        question = f"up to {spending.calls} teacher calls, {usd}{budget}; go on?"
         if not ask(question):
             raise UsageError("stopped before any spend, as you asked")

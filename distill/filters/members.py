@@ -28,7 +28,7 @@ class RowFilter:
     config_type: type[Frozen] = NoOptions
     order_free: bool = True
 
-    def judge(self, rows: pa.Table, config: Any, context: FilterContext) -> Sequence[Verdict]:
+    def judge(self, rows: pa.Table, config: object, context: FilterContext) -> Sequence[Verdict]:
         """Judge each row by itself."""
         values = [cast("list[Any]", rows.column(name).to_pylist()) for name in self.columns]
         return [self.verdict(config, context, *row) for row in zip(*values, strict=True)]
@@ -53,11 +53,14 @@ def _finished(_: NoOptions, __: FilterContext, answer: str | None, finish: str |
 
 _REFUSALS = re.compile(
     r"^\W*(?:"
-    r"(?:i(?:'|’)?m|i am) (?:really |very |so |truly )?(?:sorry|afraid)\b[^.!?]{0,60}\b(?:can(?:'|’)?t|cannot|unable|not able|won(?:'|’)?t)"
+    r"(?:i(?:'|’)?m|i am) (?:really |very |so |truly )?(?:sorry|afraid)\b[^.!?]{0,60}"
+    r"\b(?:can(?:'|’)?t|cannot|unable|not able|won(?:'|’)?t)"
     r"|(?:sorry|apologies|unfortunately)[,.! ]+(?:but )?i (?:can(?:'|’)?t|cannot|am unable|am not able|won(?:'|’)?t)"
-    r"|i (?:can(?:'|’)?t|cannot|am unable to|am not able to|won(?:'|’)?t) (?:help|assist|provide|answer|comply|do that|fulfil|discuss|create|generate|respond)"
+    r"|i (?:can(?:'|’)?t|cannot|am unable to|am not able to|won(?:'|’)?t)"
+    r" (?:help|assist|provide|answer|comply|do that|fulfil|discuss|create|generate|respond)"
     r"|as an ai(?: language)? (?:model|assistant)"
-    r"|(?:es tut mir leid|leider|entschuldigung)[,.! ]+[^.!?]{0,60}\b(?:kann ich|ich kann|nicht möglich)\b[^.!?]{0,80}\bnicht\b"
+    r"|(?:es tut mir leid|leider|entschuldigung)[,.! ]+[^.!?]{0,60}"
+    r"\b(?:kann ich|ich kann|nicht möglich)\b[^.!?]{0,80}\bnicht\b"
     r"|je (?:suis désolée?|regrette|ne peux pas|ne suis pas en mesure)"
     r"|lo siento[,.! ]|no puedo (?:ayudar|proporcionar|responder)"
     r"|mi dispiace[,.! ]|non posso (?:aiutar|fornire|rispondere)"

@@ -113,7 +113,7 @@ def _to_moment(value: Json) -> datetime:
     if isinstance(value, str) and not value.strip().replace(".", "", 1).isdigit():
         return datetime.fromisoformat(value.strip())
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(type(value).__name__)
+        raise ValueError(type(value).__name__)  # noqa: TRY004 the caller turns it into one error about the value
     seconds = float(value)
     if seconds >= _MILLISECONDS_FROM:
         seconds /= 1000

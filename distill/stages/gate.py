@@ -74,7 +74,7 @@ def run_gate(config: object, context: Context) -> Summary:
 def measure_costs(
     by_system: Mapping[str, Sequence[Prediction]], evaluation: Mapping[str, Any], costs: CostsConfig
 ) -> dict[str, float | None]:
-    """Return USD per 1,000 answers of teacher, student and cascade, from what was billed and measured; None: unknown."""
+    """Return USD per 1,000 answers of teacher, student and cascade, as billed and measured; None: unknown."""
     teacher = [p.cost_usd for p in by_system.get("teacher", ()) if p.repeat == 0]
     known = [usd for usd in teacher if usd is not None]
     teacher_usd = sum(known) / len(known) * 1000 if known and len(known) == len(teacher) else None

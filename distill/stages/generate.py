@@ -18,6 +18,7 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.filters import FilterContext, run_chain
 from distill.records.completion import Completion
 from distill.records.example import Example
+from distill.records.json import Json
 from distill.records.tables import CANDIDATES, COMPLETIONS
 from distill.stages.candidates import candidate_rows, completion_row
 from distill.stages.examples_table import read_examples
@@ -74,7 +75,7 @@ def make_orders(examples: Sequence[Example], task: TaskConfig, surroundings: Sur
     """
     teacher = surroundings.teacher
     conversations = [render_teacher(task, example.columns) for example in examples]
-    schema = task.schema_ if task.output == "json" else None
+    schema = cast("Mapping[str, Json] | None", task.schema_) if task.output == "json" else None
     requests = build_requests(conversations, teacher, schema=schema)
     orders: list[Order] = []
     for example, request in zip(examples, requests, strict=True):

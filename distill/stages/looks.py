@@ -1,4 +1,4 @@
-"""Looks: how many students were evaluated on one sealed held-out set. Counted before the evaluation, never forgotten."""
+"""Looks: how many students were evaluated on one sealed held-out set. Counted before evaluating, never forgotten."""
 
 from __future__ import annotations
 

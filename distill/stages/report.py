@@ -91,11 +91,11 @@ def read_files(context: Context) -> Files:
         generate=_read(inputs["generate"] / "ledger.json"),
         evaluate=_read(inputs["evaluate"] / "ledger.json"),
         audit=_read(inputs["split"] / "audit.json"),
-        funnel=_read(inputs["filter"] / "funnel.json"),
+        funnel=json.loads((inputs["filter"] / "funnel.json").read_text(encoding="utf-8")),
     )
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
@@ -198,7 +198,8 @@ def gather_report(
 def read_decision(gate: dict[str, Any]) -> Decision:
     """Return gate.json's object as a decision."""
     rules = tuple(RuleOutcome(**rule) for rule in gate["rules"])
-    return Decision(**{**gate, "rules": rules, "notes": tuple(gate.get("notes", ()))})
+    fields: dict[str, Any] = {**gate, "rules": rules, "notes": tuple(gate.get("notes", ()))}
+    return Decision(**fields)
 
 
 def read_scores(scores: dict[str, Any]) -> tuple[SystemScore, ...]:
@@ -214,11 +215,11 @@ def read_scores(scores: dict[str, Any]) -> tuple[SystemScore, ...]:
 
 def read_training(training: dict[str, Any]) -> tuple[TrainingPoint, ...]:
     """Return the training's history: one point per entry that has a loss."""
-    points: list[TrainingPoint] = []
-    for entry in training["history"]:
-        if "loss" in entry or "eval_loss" in entry:
-            points.append(TrainingPoint(int(entry.get("step", 0)), entry.get("loss"), entry.get("eval_loss")))
-    return tuple(points)
+    return tuple(
+        TrainingPoint(int(entry.get("step", 0)), entry.get("loss"), entry.get("eval_loss"))
+        for entry in training["history"]
+        if "loss" in entry or "eval_loss" in entry
+    )
 
 
 def read_funnel(files: Files, context: Context) -> Funnel:

@@ -1,7 +1,8 @@
 """Split: near-duplicates and groups stay together, leaks leave train, the held-out part is sealed.
 
 Order (golden/README 'Splits'): dedupe, components of near-duplicates and user groups, then the split, then the seal.
-Writes `open/` (train, validation, hashes of the held-out part's word runs) and `sealed/`, which only `evaluate` has as an input.
+Writes `open/` (train, validation, hashes of the held-out part's word runs) and `sealed/`, which only `evaluate` has as
+an input.
 """
 
 from __future__ import annotations

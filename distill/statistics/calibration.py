@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,9 +69,8 @@ def fit_temperature(logits: Sequence[Sequence[float]] | Floats, labels: Sequence
         scaled = z / np.exp(log_t)
         return float(np.mean(special.logsumexp(scaled, axis=1) - scaled[np.arange(len(y)), y]))
 
-    return float(
-        np.exp(optimize.minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded", options={"xatol": 1e-9}).x)
-    )
+    found = optimize.minimize_scalar(loss, bounds=(-5.0, 5.0), method="bounded", options={"xatol": 1e-9})
+    return float(np.exp(cast("optimize.OptimizeResult", found).x))
 
 
 @dataclass(frozen=True, slots=True)

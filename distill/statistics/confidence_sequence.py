@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 from scipy import optimize, special
 
@@ -26,8 +27,8 @@ def confidence_sequence(k: int, n: int, alpha: float = 0.05) -> Interval:
         return mixture - float(special.xlogy(k, p) + special.xlog1py(n - k, -p)) + math.log(alpha)
 
     rate = k / n
-    low = 0.0 if k == 0 else float(optimize.brentq(excess, 1e-300, rate, xtol=1e-15, maxiter=500))
-    high = 1.0 if k == n else float(optimize.brentq(excess, rate, 1 - 1e-16, xtol=1e-15, maxiter=500))
+    low = 0.0 if k == 0 else cast("float", optimize.brentq(excess, 1e-300, rate, xtol=1e-15, maxiter=500))
+    high = 1.0 if k == n else cast("float", optimize.brentq(excess, rate, 1 - 1e-16, xtol=1e-15, maxiter=500))
     return Interval(low, high)
 
 

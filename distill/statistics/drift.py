@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,8 @@ def ks_test(reference: Sequence[float] | Floats, current: Sequence[float] | Floa
         ValueError: a side is empty.
     """
     result = stats.ks_2samp(np.asarray(reference, np.float64), np.asarray(current, np.float64))
-    return DriftTest(float(result.statistic), float(result.pvalue))
+    statistic, p_value = cast("tuple[float, float]", result)
+    return DriftTest(float(statistic), float(p_value))
 
 
 def chi_squared_test(reference: Sequence[int], current: Sequence[int]) -> DriftTest:
@@ -73,5 +74,5 @@ def chi_squared_test(reference: Sequence[int], current: Sequence[int]) -> DriftT
         kept = np.hstack([kept, table[:, rare].sum(axis=1, keepdims=True)])
     if kept.shape[1] < 2:
         return DriftTest(0.0, 1.0)
-    result = stats.chi2_contingency(kept, correction=False)
-    return DriftTest(float(result.statistic), float(result.pvalue))
+    statistic, p_value, *_ = cast("tuple[float, float, int, Floats]", stats.chi2_contingency(kept, correction=False))
+    return DriftTest(float(statistic), float(p_value))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +40,9 @@ class Forecast(NamedTuple):
 
 
 def fit_power_law(
-    sizes: Sequence[float], accuracies: Sequence[float], weights: Sequence[float] | None = None
+    sizes: Sequence[float] | Floats,
+    accuracies: Sequence[float] | Floats,
+    weights: Sequence[float] | Floats | None = None,
 ) -> PowerLaw:
     """Return the weighted least-squares fit; weights are inverse variances (default: equal).
 
@@ -56,10 +58,13 @@ def fit_power_law(
     grid = np.linspace(math.log(0.01), math.log(3), 60)
     best = int(np.argmin([_best_for(math.exp(u), n, y, w)[1] for u in grid]))
     low, high = grid[max(best - 1, 0)], grid[min(best + 1, len(grid) - 1)]
-    found = optimize.minimize_scalar(
-        lambda u: _best_for(math.exp(u), n, y, w)[1], bounds=(low, high), method="bounded", options={"xatol": 1e-10}
-    )
-    return _best_for(math.exp(float(found.x)), n, y, w)[0]
+
+    def loss(log_c: float) -> float:
+        return _best_for(math.exp(log_c), n, y, w)[1]
+
+    found = optimize.minimize_scalar(loss, bounds=(low, high), method="bounded", options={"xatol": 1e-10})
+    log_c = float(cast("optimize.OptimizeResult", found).x)
+    return _best_for(math.exp(log_c), n, y, w)[0]
 
 
 def forecast_accuracy(

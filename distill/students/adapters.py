@@ -36,7 +36,7 @@ def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -
         use_dora=lora.variant == "dora",
     )
     try:
-        adapted = peft.get_peft_model(cast("PreTrainedModel", model), settings)
+        adapted = peft.get_peft_model(model, settings)
     except ValueError as error:
         raise ConfigError([Problem("", "student.lora.targets", str(error).splitlines()[0])]) from error
     adapted = cast("peft.PeftModel", adapted)

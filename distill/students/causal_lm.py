@@ -112,7 +112,8 @@ class CausalStudent:
         if chat.template_sha256 != manifest.chat_template_sha256:
             raise StoreError(f"{directory}: the chat template is not the one the student was trained with")
         model = load_weights(directory, foundation, merge=True)
-        return CausalPredictor(model.to(placement.device).eval(), chat, manifest)
+        moved = model.to(placement.device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
+        return CausalPredictor(moved.eval(), chat, manifest)
 
 
 class CausalPredictor:

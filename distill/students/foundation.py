@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -21,7 +21,6 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import ConfigError, StoreError
-from distill.records.json import Json
 from distill.students.bases import ResolvedBase, hash_weights, resolve_base
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.students.manifest import StudentManifest
@@ -68,7 +67,7 @@ def reload_foundation(family: Family, directory: Path, manifest: StudentManifest
         ConfigError: the base cannot be found.
     """
     transformers_logging.disable_progress_bar()
-    recorded = cast("Mapping[str, Json]", manifest.base)
+    recorded = manifest.base
     name, revision = str(recorded["name"]), recorded["revision"]
     if name == "tiny":
         folder = directory / TINY_BASE_FOLDER
@@ -91,7 +90,7 @@ def load_weights(directory: Path, foundation: Foundation, *, merge: bool) -> Pre
         StoreError: the weights are missing or damaged.
     """
     if not (directory / peft.utils.CONFIG_NAME).is_file():
-        return cast("PreTrainedModel", foundation.model)
+        return foundation.model
     try:
         adapted = peft.PeftModel.from_pretrained(foundation.model, directory)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:

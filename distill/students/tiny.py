@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Literal, cast
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
@@ -59,7 +59,10 @@ def build_tiny(
 
 
 def _build_model(family: Family, shape: TinyModelConfig, tokenizer: PreTrainedTokenizerFast) -> PreTrainedModel:
-    vocab, pad, eos = len(tokenizer), tokenizer.pad_token_id, tokenizer.eos_token_id
+    vocab = len(tokenizer)
+    pad, eos, bos = (
+        cast("int", token) for token in (tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id)
+    )
     if family == "encoder":
         config = BertConfig(
             vocab_size=vocab,
@@ -84,7 +87,7 @@ def _build_model(family: Family, shape: TinyModelConfig, tokenizer: PreTrainedTo
                 tie_word_embeddings=True,
                 pad_token_id=pad,
                 eos_token_id=eos,
-                bos_token_id=tokenizer.bos_token_id,
+                bos_token_id=bos,
             )
         )
     return T5ForConditionalGeneration(
@@ -97,6 +100,6 @@ def _build_model(family: Family, shape: TinyModelConfig, tokenizer: PreTrainedTo
             d_ff=4 * shape.hidden_size,
             pad_token_id=pad,
             eos_token_id=eos,
-            decoder_start_token_id=pad,
+            decoder_start_token_id=pad,  # pyright: ignore[reportCallIssue] every config takes it
         )
     )

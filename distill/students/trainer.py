@@ -243,24 +243,18 @@ class _Conductor(TrainerCallback):
         self.save_every = min(200, max(10, plan.steps // 20))
         self.reported_at = 0.0
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         step = state.global_step
         control.should_evaluate = step in self.evaluate_at and bool(self.trainer.validation.lengths)
         control.should_save = step < self.steps and (step % self.save_every == 0 or control.should_evaluate)
         control.should_log = step % self.save_every == 0 or step in self.evaluate_at
         self._report(step)
-        return control
 
-    def on_evaluate(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> TrainerControl:
+    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
         since_best = len(losses) - 1 - losses.index(min(losses))
         if self.patience is not None and since_best >= self.patience:
             control.should_training_stop = True
-        return control
 
     def _report(self, step: int) -> None:
         now = time.monotonic()

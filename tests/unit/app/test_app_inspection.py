@@ -32,7 +32,9 @@ def test_expression_selects_rows(where: str, expected: list[int]) -> None:
     assert ids(where) == expected
 
 
-@pytest.mark.parametrize("where", ["__import__('os')", "reason.upper() == 'A'", "sample ==", "[1]", "lambda: 1", "f'{1}'"])
+@pytest.mark.parametrize(
+    "where", ["__import__('os')", "reason.upper() == 'A'", "sample ==", "[1]", "lambda: 1", "f'{1}'"]
+)
 def test_nothing_is_evaluated(where: str) -> None:
     with pytest.raises(UsageError, match="--where"):
         ids(where)
