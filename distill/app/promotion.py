@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any, cast
 
 from distill.app.runs import Run
+from distill.app.summary import find_judged_system
 from distill.engine.channels import ChannelEntry, Channels
 from distill.engine.store import Store
 from distill.errors import PromotionRefusedError, UsageError
 from distill.records.json import Json
+from distill.serving.students import hash_student
 
 
 def promote(run: Run, channel: str, *, force: bool, reason: str | None) -> ChannelEntry:
@@ -58,16 +60,16 @@ def _compared_version(decision: Mapping[str, Any], channel: str) -> int | None:
 
 def _metadata(run: Run, decision: Mapping[str, Any], student: Path) -> dict[str, Json]:
     manifest = json.loads((student / "distill.json").read_text(encoding="utf-8"))
-    judged = sorted({str(rule.get("of", "student")) for rule in decision["rules"] if rule.get("policy") != "warn"})
     return {
         "run": run.id,
         "name": str(run.facts["name"]),
         "decision": str(decision["decision"]),
-        "system": "cascade" if "cascade" in judged else "student",
+        "system": find_judged_system(decision),
         "keys": dict(run.keys),
         "heldout_digest": str(decision["heldout_digest"]),
         "thresholds": manifest.get("thresholds", {}),
         "base": manifest.get("base", {}),
+        "files": dict(hash_student(student)),
     }
 
 

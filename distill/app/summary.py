@@ -36,6 +36,12 @@ def summarise(run: Run) -> dict[str, Any]:
     }
 
 
+def find_judged_system(decision: Mapping[str, Any]) -> str:
+    """Return which system a gate.json speaks of: `cascade` when a rule that blocks is about it, else `student`."""
+    judged = {rule.get("of", "student") for rule in decision.get("rules", ()) if rule.get("policy") != "warn"}
+    return "cascade" if "cascade" in judged else "student"
+
+
 def _quality(scores: Mapping[str, Any]) -> tuple[str | None, float | None, float | None]:
     for metric in QUALITY:
         if metric in scores.get("student", {}):

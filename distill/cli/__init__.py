@@ -31,6 +31,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "channels": ("distill.cli.channels", "Show channels and their history."),
     "schema": ("distill.cli.schema", "JSON Schema of the config, for editors; or the tables' schemas."),
     "doctor": ("distill.cli.doctor", "Check the machine and say what to do."),
+    "serve": ("distill.cli.serve", "OpenAI-compatible endpoint: student first, teacher when unsure."),
+    "monitor": ("distill.cli.monitor", "Drift, disagreement, escalation; the exit code says healthy or not."),
+    "journal": ("distill.cli.journal", "The journal's integrity, spend, and content."),
     "teacher": ("distill.cli.teacher", "The rehearsal teacher as a stand-alone server."),
 }
 """Command -> module that holds `command`, and its line in `distill --help`."""

@@ -1,0 +1,155 @@
+"""What runs beside traffic: the gateway of a channel or a run, and the check of what it served."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+from pydantic import BaseModel, ValidationError
+
+from distill.app.runs import Run, resolve_run
+from distill.config.tree import read_tree
+from distill.config.wording import word_errors
+from distill.engine.channels import Channels
+from distill.errors import ConfigError, Problem, TeacherError, UsageError
+from distill.monitoring.check import check
+from distill.monitoring.config import MonitorConfig
+from distill.monitoring.health import Health
+from distill.serving.config import FallbackConfig, LogConfig, ServeConfig
+from distill.serving.request_log import RequestLog
+from distill.teachers.config import TeacherConfig
+from distill.teachers.prices import find_price
+
+OPENAI_URL = "https://api.openai.com/v1"
+Section = TypeVar("Section", bound=BaseModel)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What to serve: a channel (followed as it moves), or one student directory; and the run it came from."""
+
+    state_dir: Path
+    channel: str | None
+    student_dir: Path | None
+    run: Run | None
+    system: str
+    """student, or cascade where the gate's word holds only with the fallback."""
+
+
+def read_section(path: Path | None, section: type[Section]) -> Section:
+    """Read a YAML file that holds one config object; None gives the defaults.
+
+    Raises:
+        ConfigError: with every problem found, each with `file:line:col`.
+    """
+    if path is None:
+        return section()
+    try:
+        tree = read_tree(path.read_text(encoding="utf-8-sig"), str(path))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([Problem(str(path), "", f"cannot be read: {error}")]) from error
+    if tree.problems:
+        raise ConfigError(tree.problems)
+    try:
+        return section.model_validate({} if tree.value is None else tree.value)
+    except ValidationError as error:
+        raise ConfigError(word_errors(error.errors(include_url=False), tree, section)) from error
+
+
+def find_target(name: str, state_dir: Path, runs_dir: Path) -> Target:
+    """Find what CHANNEL_OR_RUN names: a channel of that name first, else a run.
+
+    Raises:
+        UsageError: there is neither, or the run has no student.
+        StoreError: the channel's history is damaged.
+    """
+    channels = Channels(state_dir)
+    if name in channels.names():
+        entry = channels.read(name)
+        metadata = entry.metadata if entry is not None else {}
+        return Target(state_dir, name, None, _find_run(metadata, runs_dir), str(metadata.get("system", "student")))
+    try:
+        run = resolve_run(name, runs_dir)
+    except UsageError as error:
+        known = ", ".join(channels.names()) or "none"
+        raise UsageError(f"{name!r} is neither a channel of {state_dir} (there: {known}) nor a run: {error}") from error
+    student_dir = run.directory / "student"
+    if not student_dir.is_dir():
+        raise UsageError(f"run {run.id} has no student; run its config again without --until")
+    return Target(run.state_dir, None, student_dir, run, "student")
+
+
+def _find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
+    try:
+        return resolve_run(str(metadata["run"]), runs_dir)
+    except (KeyError, UsageError):
+        return None
+
+
+def make_fallback(target: Target) -> FallbackConfig:
+    """Return the fallback to the teacher that the run was made with.
+
+    Raises:
+        UsageError: the run is gone, or its teacher is no server that can be asked.
+    """
+    if target.run is None:
+        raise UsageError(
+            "--fallback: the run behind the channel is not here (see --runs-dir); give `fallback:` with --config"
+        )
+    config = cast("Mapping[str, Any]", target.run.facts["config"])
+    teacher = TeacherConfig.model_validate(config["teacher"])
+    if teacher.provider != "openai":
+        raise UsageError(
+            f"--fallback: run {target.run.id} used a {teacher.provider} teacher, which nobody can ask; "
+            "give `fallback: {base_url: .., model: ..}` with --config"
+        )
+    try:
+        price = find_price(teacher)
+    except TeacherError:
+        price = None
+    return FallbackConfig(
+        base_url=teacher.base_url or OPENAI_URL,
+        model=teacher.model,
+        api_key_env=teacher.api_key_env,
+        max_output_tokens=teacher.max_output_tokens,
+        temperature=teacher.temperature,
+        input_usd_per_million=None if price is None else price.input,
+        output_usd_per_million=None if price is None else price.output,
+    )
+
+
+def make_serve_config(
+    target: Target, config: ServeConfig, *, host: str | None, port: int | None, fallback: bool
+) -> ServeConfig:
+    """Return the gateway's config with the flags over the file.
+
+    Raises:
+        UsageError: a fallback is wanted and none can be made.
+    """
+    changes: dict[str, object] = {}
+    if host is not None:
+        changes["host"] = host
+    if port is not None:
+        changes["port"] = port
+    if fallback and config.fallback is None:
+        changes["fallback"] = make_fallback(target)
+    return config.model_copy(update=changes)
+
+
+def check_channel(channel: str, state_dir: Path, config: MonitorConfig) -> Health:
+    """Judge what a channel serves now, from its request log, and act as the config allows.
+
+    Raises:
+        UsageError: nothing was promoted to the channel.
+        StoreError: the channel's history is damaged.
+    """
+    if Channels(state_dir).read(channel) is None:
+        raise UsageError(f"channel {channel!r} of {state_dir} points at nothing; promote a run first")
+    log = RequestLog(state_dir / "requests.db", LogConfig())
+    try:
+        return check(channel, log, config, state_dir=state_dir, now=time.time())
+    finally:
+        log.close()
