@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 MIN_CLUSTERS = 20
 _MIN_ACTIVE = 10  # clusters that vary, below which a design effect cannot be estimated
@@ -68,7 +68,7 @@ def have_repeats(clusters: Sequence[Hashable]) -> bool:
 
 def t_quantile(probability: float, degrees: float) -> float:
     """Return the quantile of Student's t."""
-    return float(stats.t.ppf(probability, degrees))
+    return float(special.stdtrit(degrees, probability))
 
 
 def _prepare(values: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> tuple[Floats, NDArray[np.int64]]:

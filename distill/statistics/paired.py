@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from distill.statistics.clusters import clustered_se, have_repeats
 from distill.statistics.interval import Interval
@@ -43,7 +43,7 @@ def estimate_mean(values: Sequence[float] | Floats, clusters: Sequence[Hashable]
 
 def mean_interval(estimate: MeanEstimate, confidence: float = 0.95) -> Interval:
     """Return the two-sided t interval of a mean."""
-    half = float(stats.t.ppf(0.5 + confidence / 2, estimate.degrees)) * estimate.se
+    half = float(special.stdtrit(estimate.degrees, 0.5 + confidence / 2)) * estimate.se
     return Interval(estimate.mean - half, estimate.mean + half)
 
 
@@ -51,14 +51,14 @@ def mean_above_p(estimate: MeanEstimate, bound: float) -> float:
     """Return the one-sided p-value of H0 `mean <= bound`; 1 where all values are equal (nothing can be said)."""
     if estimate.se == 0:
         return 1.0
-    return float(stats.t.sf((estimate.mean - bound) / estimate.se, estimate.degrees))
+    return float(special.stdtr(estimate.degrees, -(estimate.mean - bound) / estimate.se))
 
 
 def mean_below_p(estimate: MeanEstimate, bound: float) -> float:
     """Return the one-sided p-value of H0 `mean >= bound`; 1 where all values are equal (nothing can be said)."""
     if estimate.se == 0:
         return 1.0
-    return float(stats.t.cdf((estimate.mean - bound) / estimate.se, estimate.degrees))
+    return float(special.stdtr(estimate.degrees, (estimate.mean - bound) / estimate.se))
 
 
 def paired_t_interval(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import stats
+from scipy import special
 
 from distill.statistics.tango_exact import MAX_EXACT_N, exact_critical_value, probability_of_passing
 
@@ -22,7 +22,7 @@ def needed_n(margin: float, psi: float, difference: float = 0.0, alpha: float = 
         raise ValueError(f"out of range: margin={margin!r}, psi={psi!r}, alpha={alpha!r}, power={power!r}")
     if difference <= -margin:
         raise ValueError(f"no n shows non-inferiority when the true difference {difference!r} is at or below -margin")
-    z_alpha, z_beta = float(stats.norm.ppf(1 - alpha)), float(stats.norm.ppf(power))
+    z_alpha, z_beta = float(special.ndtri(1 - alpha)), float(special.ndtri(power))
     under_null = z_alpha * math.sqrt(max(psi, margin) - margin**2)
     under_truth = z_beta * math.sqrt(max(psi - difference**2, 0.0))
     return max(1, math.ceil(((under_null + under_truth) / (margin + difference)) ** 2))
@@ -34,7 +34,7 @@ def tango_power(n: int, margin: float, psi: float, difference: float = 0.0, alph
     Raises:
         ValueError: |difference| > psi, or a number is out of range.
     """
-    return probability_of_passing(n, margin, float(stats.norm.ppf(1 - alpha)), psi, difference)
+    return probability_of_passing(n, margin, float(special.ndtri(1 - alpha)), psi, difference)
 
 
 def gate_power(n: int, margin: float, psi: float, difference: float = 0.0, alpha: float = 0.05) -> float:
@@ -54,5 +54,5 @@ def _large_n_power(n: int, margin: float, psi: float, difference: float, alpha: 
     if n <= 4 * MAX_EXACT_N:
         return tango_power(n, margin, psi, difference, alpha)
     spread = math.sqrt(max(psi - difference**2, 1e-12))
-    critical = float(stats.norm.ppf(1 - alpha)) * math.sqrt(max(psi, margin) - margin**2)
-    return float(stats.norm.cdf(((margin + difference) * math.sqrt(n) - critical) / spread))
+    critical = float(special.ndtri(1 - alpha)) * math.sqrt(max(psi, margin) - margin**2)
+    return float(special.ndtr(((margin + difference) * math.sqrt(n) - critical) / spread))

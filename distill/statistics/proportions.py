@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from scipy import special, stats
+from scipy import special
 
 from distill.statistics.interval import Interval
 
@@ -18,7 +18,7 @@ def wilson_interval(k: float, n: float, confidence: float = 0.95) -> Interval:
         ValueError: not 0 <= k <= n, or n is 0.
     """
     _check(k, n)
-    z = float(stats.norm.ppf(0.5 + confidence / 2))
+    z = float(special.ndtri(0.5 + confidence / 2))
     p = k / n
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))

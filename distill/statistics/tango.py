@@ -7,10 +7,11 @@ The non-inferiority null is D <= -margin. Right on independent examples alone: f
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from distill.statistics.interval import Interval
 
@@ -52,7 +53,7 @@ def tango_interval(b: float, c: float, n: float, confidence: float = 0.95, *, z:
         ValueError: the counts do not fit into n.
     """
     _check(b, c, n)
-    critical = float(stats.norm.ppf(0.5 + confidence / 2)) if z is None else z
+    critical = float(special.ndtri(0.5 + confidence / 2)) if z is None else z
     estimate = (b - c) / n
 
     def gap(shift: float, target: float) -> float:
@@ -61,10 +62,10 @@ def tango_interval(b: float, c: float, n: float, confidence: float = 0.95, *, z:
     edge = 1e-13
     low = -1.0
     if estimate > -1 and gap(-1 + edge, critical) > 0:
-        low = float(optimize.brentq(gap, -1 + edge, estimate, args=(critical,), xtol=1e-13))
+        low = cast("float", optimize.brentq(gap, -1 + edge, estimate, args=(critical,), xtol=1e-13))
     high = 1.0
     if estimate < 1 and gap(1 - edge, -critical) < 0:
-        high = float(optimize.brentq(gap, estimate, 1 - edge, args=(-critical,), xtol=1e-13))
+        high = cast("float", optimize.brentq(gap, estimate, 1 - edge, args=(-critical,), xtol=1e-13))
     return Interval(low, high)
 
 
