@@ -15,9 +15,7 @@ from distill.cli.options import json_option, print_json, state_dir_option
 @json_option
 def command(name: str | None, state_dir: Path, *, as_json: bool) -> int:
     """Show all channels, or the history of one; its chain of hashes is checked on the way."""
-    from rich.console import Console
-
-    from distill.cli.verdict import rows_table
+    from distill.cli.verdict import make_console, rows_table
     from distill.engine.channels import Channels, describe_entry
 
     channels = Channels(state_dir)
@@ -40,7 +38,7 @@ def command(name: str | None, state_dir: Path, *, as_json: bool) -> int:
         for entry in (reversed(entries) if name else entries[-1:])
     ]
     if rows:
-        Console(highlight=False).print(rows_table(rows))
+        make_console().print(rows_table(rows))
     else:
         click.echo("no channel yet; move one with: distill promote RUN", err=True)
     return 0

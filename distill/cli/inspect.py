@@ -35,11 +35,9 @@ def command(
     distill inspect quickstart@latest filter --where "reason == 'refusal'"
     distill inspect quickstart@latest evaluate --where "system == 'student' and correct == false"
     """
-    from rich.console import Console
-
     from distill.app.inspection import inspect_stage
     from distill.app.runs import resolve_run
-    from distill.cli.verdict import rows_table
+    from distill.cli.verdict import make_console, rows_table
 
     view = inspect_stage(
         resolve_run(run, runs_dir), stage, table, where, columns.split(",") if columns else None, limit
@@ -47,6 +45,6 @@ def command(
     if as_json:
         print_json({"table": view.table, "matching": view.matching, "rows": view.rows})
     else:
-        Console(highlight=False).print(rows_table(view.rows))
+        make_console().print(rows_table(view.rows))
         click.echo(f"{len(view.rows)} of {view.matching} matching rows ({view.total} in {view.table})", err=True)
     return 0

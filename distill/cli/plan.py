@@ -17,19 +17,17 @@ from distill.cli.options import config_argument, json_option, print_json, runs_d
 @json_option
 def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir: Path, *, as_json: bool) -> int:
     """Say per stage whether it is cached or will run and why; estimate calls, dollars, time and the gate's power."""
-    from rich.console import Console
-
     from distill.app.composition import compose
     from distill.app.outlook import look_ahead
     from distill.cli.load import load
-    from distill.cli.verdict import rows_table
+    from distill.cli.verdict import make_console, rows_table
 
     loaded = load(config, overrides, runs_dir, state_dir)
     outlook = look_ahead(compose(loaded), [str(problem) for problem in loaded.warnings])
     if as_json:
         print_json(outlook.to_json())
         return 0
-    console = Console(highlight=False)
+    console = make_console()
     console.print(
         rows_table([{"stage": s.stage, "status": s.status, "why": "; ".join(s.why)} for s in outlook.stages], 100)
     )

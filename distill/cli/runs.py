@@ -14,16 +14,14 @@ from distill.cli.options import json_option, print_json, runs_dir_option
 @json_option
 def command(runs_dir: Path, *, as_json: bool) -> int:
     """Table of runs: when, teacher, student, quality, verdict, cost."""
-    from rich.console import Console
-
     from distill.app.summary import summarise_runs
-    from distill.cli.verdict import rows_table
+    from distill.cli.verdict import make_console, rows_table
 
     rows = summarise_runs(runs_dir)
     if as_json:
         print_json({"runs": rows})
     elif rows:
-        Console(highlight=False).print(rows_table(rows))
+        make_console().print(rows_table(rows))
     else:
         click.echo(f"no runs under {runs_dir}; start one with: distill run CONFIG", err=True)
     return 0
