@@ -16,6 +16,8 @@ from distill.records.verdict import Verdict
 
 SAMPLES_PER_REASON = 3
 SUSPICIOUS_DROP = 0.5
+SUSPICIOUS_ROWS = 1000
+"""Rows from which a filter that drops none of them is worth a note."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +108,6 @@ def _warn(step: FunnelStep) -> list[str]:
     dropped = step.rows_in - step.rows_out
     if step.rows_in and dropped > SUSPICIOUS_DROP * step.rows_in:
         return [f"filter {step.filter} dropped {dropped} of {step.rows_in} rows: {step.reasons}"]
+    if step.rows_in >= SUSPICIOUS_ROWS and not dropped:
+        return [f"note: filter {step.filter} dropped none of {step.rows_in} rows"]
     return []

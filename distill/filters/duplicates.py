@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple, cast
 
 import pyarrow as pa
 from pydantic import Field
@@ -12,30 +13,40 @@ from pydantic import Field
 from distill.filters.protocol import FilterContext, NoOptions
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
-from distill.similarity import components, near_duplicate_pairs, normalise
+from distill.similarity import Pairs, near_duplicate_pairs, normalise
 
 RUN_WORDS = 13
 """Length of the word runs that count as copied (Brown et al. 2020, arXiv:2005.14165, appendix C)."""
 HASH_CHARS = 16
+CONFLICT = "duplicate_conflict"
+"""Reason of a copy whose own answer differs from every answer of the row it copies."""
+
+Targets = Mapping[str, frozenset[str]]
 
 
 class ExactDuplicate:
     """Drops later rows whose normalised input is that of an earlier row with another id."""
 
     name = "exact_duplicate"
-    version = 1
+    version = 2
     order_free = False
     config_type = NoOptions
 
-    def judge(self, rows: pa.Table, config: Any, context: FilterContext) -> Sequence[Verdict]:
+    def judge(self, rows: pa.Table, config: object, context: FilterContext) -> Sequence[Verdict]:
         """Judge rows in their order; samples of one example are no duplicates of each other."""
         del config, context
+        ids, targets = _ids(rows), _targets(rows)
         first: dict[str, str] = {}
-        verdicts: list[Verdict] = []
-        for identity, text in zip(rows.column("id").to_pylist(), rows.column("text").to_pylist(), strict=True):
-            owner = first.setdefault(normalise(cast("str", text)), cast("str", identity))
-            verdicts.append(KEEP if owner == identity else Verdict(False, "exact_duplicate", f"of {owner}"))
-        return verdicts
+        owners = {
+            identity: first.setdefault(normalise(text), identity)
+            for identity, text in zip(ids, cast("list[str]", rows.column("text").to_pylist()), strict=True)
+        }
+        return [
+            KEEP
+            if owners[i] == i
+            else Verdict(False, _reason("exact_duplicate", i, owners[i], targets), f"of {owners[i]}")
+            for i in ids
+        ]
 
 
 class NearDuplicateConfig(Frozen):
@@ -45,25 +56,73 @@ class NearDuplicateConfig(Frozen):
     """Jaccard similarity from which a row counts as a copy."""
 
 
+class _Copy(NamedTuple):
+    owner: int
+    jaccard: float
+
+
 class NearDuplicate:
-    """Keeps the first row of each component of near-duplicates; every pair is verified by its true Jaccard."""
+    """Drops a row that is near to a row kept before it; every drop is verified by the true Jaccard of those two.
+
+    Nearness is not passed on: of a chain a ~ b ~ c in which a and c are not near, a and c stay.
+    """
 
     name = "near_duplicate"
-    version = 1
+    version = 2
     order_free = False
     config_type = NearDuplicateConfig
 
-    def judge(self, rows: pa.Table, config: Any, context: FilterContext) -> Sequence[Verdict]:
+    def judge(self, rows: pa.Table, config: object, context: FilterContext) -> Sequence[Verdict]:
         """Judge rows in their order; samples of one example are no duplicates of each other."""
         del context
-        ids = cast("list[str]", rows.column("id").to_pylist())
-        texts = cast("list[str]", rows.column("text").to_pylist())
-        position = {identity: index for index, identity in reversed(list(enumerate(ids)))}
-        unique = sorted(position.values())
-        pairs = near_duplicate_pairs([texts[index] for index in unique], config.threshold)
-        roots = components(len(unique), zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)).tolist()
-        owner = {ids[index]: ids[unique[root]] for index, root in zip(unique, roots, strict=True)}
-        return [KEEP if owner[i] == i else Verdict(False, "near_duplicate", f"of {owner[i]}") for i in ids]
+        threshold = cast("NearDuplicateConfig", config).threshold
+        ids, targets = _ids(rows), _targets(rows)
+        texts = dict(zip(reversed(ids), reversed(cast("list[str]", rows.column("text").to_pylist())), strict=True))
+        names = list(dict.fromkeys(ids))
+        copies = find_copies(len(names), near_duplicate_pairs([texts[name] for name in names], threshold))
+        verdicts = dict.fromkeys(names, KEEP)
+        for index, copy in copies.items():
+            name, owner = names[index], names[copy.owner]
+            reason = _reason("near_duplicate", name, owner, targets)
+            verdicts[name] = Verdict(False, reason, f"of {owner} (Jaccard {copy.jaccard:.3f})")
+        return [verdicts[name] for name in ids]
+
+
+def find_copies(n: int, pairs: Pairs) -> dict[int, _Copy]:
+    """Walk nodes 0 to n - 1 and return those to drop, each with a kept earlier node that it is paired with.
+
+    A pair of Jaccard 1 has one and the same set on both sides, so what is near to one is as near to the other.
+    """
+    earlier: dict[int, list[_Copy]] = defaultdict(list)
+    for left, right, score in pairs.tuples():
+        earlier[right].append(_Copy(left, score))
+    copies: dict[int, _Copy] = {}
+    for node in range(n):
+        for partner in earlier[node]:
+            if partner.owner not in copies:
+                copies[node] = partner
+                break
+            if partner.jaccard == 1.0:
+                copies[node] = copies[partner.owner]
+                break
+    return copies
+
+
+def _ids(rows: pa.Table) -> list[str]:
+    return cast("list[str]", rows.column("id").to_pylist())
+
+
+def _targets(rows: pa.Table) -> Targets:
+    found: dict[str, set[str]] = defaultdict(set)
+    for identity, target in zip(_ids(rows), cast("list[str | None]", rows.column("target").to_pylist()), strict=True):
+        if target is not None:
+            found[identity].add(target)
+    return {identity: frozenset(values) for identity, values in found.items()}
+
+
+def _reason(same: str, identity: str, owner: str, targets: Targets) -> str:
+    mine, theirs = targets.get(identity), targets.get(owner)
+    return CONFLICT if mine and theirs and not mine & theirs else same
 
 
 class Contamination:
@@ -74,7 +133,7 @@ class Contamination:
     order_free = True
     config_type = NoOptions
 
-    def judge(self, rows: pa.Table, config: Any, context: FilterContext) -> Sequence[Verdict]:
+    def judge(self, rows: pa.Table, config: object, context: FilterContext) -> Sequence[Verdict]:
         """Judge each row by the hashes of its word runs."""
         del config
         texts = cast("list[str]", rows.column("text").to_pylist())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from distill.filters.agreement import ANSWER_AGREES, SELF_CONSISTENCY
 from distill.filters.duplicates import CONTAMINATION, EXACT_DUPLICATE, NEAR_DUPLICATE
 from distill.filters.members import (
     CONFIDENCE,
@@ -13,7 +14,9 @@ from distill.filters.members import (
     NOT_REFUSAL,
     PARSEABLE,
 )
+from distill.filters.pii import PII
 from distill.filters.protocol import Filter
+from distill.filters.quality import REPETITION, TRUNCATED
 
 FILTERS: dict[str, Filter] = {
     member.name: member
@@ -26,6 +29,11 @@ FILTERS: dict[str, Filter] = {
         LABEL_KNOWN,
         ERROR_TEXT,
         CONFIDENCE,
+        REPETITION,
+        TRUNCATED,
+        PII,
+        ANSWER_AGREES,
+        SELF_CONSISTENCY,
         EXACT_DUPLICATE,
         NEAR_DUPLICATE,
         CONTAMINATION,

@@ -100,6 +100,7 @@ def _score(system: str, answer: Answer, example: Example, task: Task, reference:
         reference=reference.values.get(example.id),
         slices=example.slices,
         cluster=example.group,
+        content_hash=example.content_hash,
     )
 
 
@@ -122,6 +123,7 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
         "cost_usd": prediction.cost_usd,
         "slices": sorted(prediction.slices.items()),
         "cluster": prediction.cluster,
+        "content_hash": prediction.content_hash,
     }
 
 
@@ -132,4 +134,5 @@ def read_prediction(row: Mapping[str, object]) -> Prediction:
         text = cast("str | None", fields[name])
         fields[name] = None if text is None else json.loads(text)
     fields["slices"] = dict(cast("list[tuple[str, str]]", fields["slices"] or []))
+    fields["content_hash"] = fields.get("content_hash") or ""
     return Prediction(**fields)  # type: ignore[arg-type]
