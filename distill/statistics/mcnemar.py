@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from scipy import stats
+import math
+
+from scipy import special
 
 
 def mcnemar_exact_p(b: int, c: int) -> float:
@@ -12,7 +14,7 @@ def mcnemar_exact_p(b: int, c: int) -> float:
         ValueError: a count is negative.
     """
     smaller, n = _counts(b, c)
-    return 1.0 if n == 0 else min(1.0, 2 * float(stats.binom.cdf(smaller, n, 0.5)))
+    return 1.0 if n == 0 else min(1.0, 2 * float(special.bdtr(smaller, n, 0.5)))
 
 
 def mcnemar_midp(b: int, c: int) -> float:
@@ -22,7 +24,7 @@ def mcnemar_midp(b: int, c: int) -> float:
         ValueError: a count is negative.
     """
     smaller, n = _counts(b, c)
-    return 2 * float(stats.binom.cdf(smaller, n, 0.5)) - float(stats.binom.pmf(smaller, n, 0.5))
+    return 2 * float(special.bdtr(smaller, n, 0.5)) - math.comb(n, smaller) / 2**n
 
 
 def mcnemar_superiority_p(b: int, c: int) -> float:
@@ -32,7 +34,7 @@ def mcnemar_superiority_p(b: int, c: int) -> float:
         ValueError: a count is negative.
     """
     _, n = _counts(b, c)
-    return 1.0 if n == 0 else float(stats.binom.sf(b - 1, n, 0.5))
+    return 1.0 if n == 0 else float(special.bdtrc(b - 1, n, 0.5))
 
 
 def _counts(b: int, c: int) -> tuple[int, int]:
