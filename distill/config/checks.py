@@ -15,7 +15,9 @@ from distill.errors import Problem
 from distill.gates.config import GateConfig, RuleConfig
 from distill.metrics import METRICS
 from distill.metrics.config import EvaluateConfig
+from distill.records.runtime import RuntimeConfig
 from distill.sources.config import DataConfig
+from distill.students import STUDENTS
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import TASK_VARIABLES, check_templates, template_columns
@@ -59,6 +61,13 @@ def find_warnings(sections: dict[str, BaseModel], tree: Tree, base_dir: FilePath
             if source is not None and source.startswith("hf:") and "@" not in source:
                 found.append((path, "a hub dataset without @revision may change under you; pin its commit"))
     return [Problem(tree.where(path), show_path(path), message) for path, message in found]
+
+
+def find_idle_settings(runtime: RuntimeConfig, tree: Tree) -> list[Problem]:
+    """Return the runtime settings that are accepted but change nothing yet."""
+    idle = {"engine": runtime.engine == "ray", "tracking": bool(runtime.tracking)}
+    paths: list[Path] = [("runtime", key) for key, given in idle.items() if given]
+    return [Problem(tree.where(path), show_path(path), "is not built yet and has no effect") for path in paths]
 
 
 def _contradictions(parts: Sections) -> Found:
@@ -128,6 +137,8 @@ def _check_leaks(task: TaskConfig, data: DataConfig) -> Found:
 
 
 def _check_kind(student: StudentConfig, task: TaskConfig | None) -> Found:
+    if student.kind not in STUDENTS:
+        yield ("student", "kind"), f"{student.kind!r} is not built yet; use {' or '.join(STUDENTS)}"
     if task is not None and student.kind == "classifier" and task.output not in ("label", "labels"):
         message = f"a classifier needs task.output label or labels, not {task.output!r} (causal_lm can do it)"
         yield ("student", "kind"), message
@@ -144,6 +155,8 @@ def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data
 
 
 def _check_teacher(teacher: TeacherConfig) -> Found:
+    if teacher.mode == "batch":
+        yield ("teacher", "mode"), "batch is not built yet; use realtime"
     if teacher.smoke.min_accepted > teacher.smoke.rows:
         yield ("teacher", "smoke", "min_accepted"), f"must be <= rows ({teacher.smoke.rows})"
     if teacher.provider == "rehearsal" and not teacher.knowledge:

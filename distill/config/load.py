@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from distill.config.checks import check_sections, find_warnings
+from distill.config.checks import check_sections, find_idle_settings, find_warnings
 from distill.config.inclusions import include_files
 from distill.config.overrides import apply_environment, apply_overrides, expand_variables
 from distill.config.pipeline import PipelineConfig
@@ -48,9 +48,7 @@ def load_config(path: FilePath, overrides: Sequence[str], env: Mapping[str, str]
     """
     tree = read_tree(_read_text(path), str(path))
     if tree.value is None and not tree.problems:
-        tree.problems.append(
-            Problem(f"{path}:1:1", "", "the file is empty; `distill init DIR` writes one to start from")
-        )
+        tree.problems.append(Problem(f"{path}:1:1", "", "the file is empty; start from a copy of one in configs/"))
     if tree.problems and tree.value is None:
         raise ConfigError(tree.problems)
     if not isinstance(tree.value, dict):
@@ -65,7 +63,7 @@ def load_config(path: FilePath, overrides: Sequence[str], env: Mapping[str, str]
     problems = sorted({*tree.problems, *secrets, *problems}, key=_reading_order)
     if problems or pipeline is None or runtime is None:
         raise ConfigError(problems)
-    warnings += find_warnings(sections, tree, base_dir)
+    warnings += [*find_warnings(sections, tree, base_dir), *find_idle_settings(runtime, tree)]
     return LoadedConfig(pipeline, runtime, base_dir, path, tuple(warnings))
 
 

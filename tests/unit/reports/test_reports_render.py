@@ -152,3 +152,13 @@ def test_without_gold_agreement_is_not_called_accuracy(data: ReportData) -> None
 
 def test_the_same_data_gives_the_same_page(data: ReportData, page: str) -> None:
     assert render_report(data) == page
+
+
+def test_a_ratio_is_no_amount_of_dollars(data: ReportData) -> None:
+    first, *others = data.decision.rules
+    ratio = replace(
+        first, rule="ratio", metric="cost_per_1k_usd", difference=0.716, low=0.7, high=0.731, margin=None, slice=None
+    )
+    page = render_report(replace(data, decision=replace(data.decision, rules=(ratio, *others))))
+    assert '× 0.716 <span class="dim">(0.700 to 0.731)' in page
+    assert "$0.700" not in page
