@@ -57,6 +57,6 @@ def command(
             "stand; add --fallback",
             err=True,
         )
-    click.echo(f"serving {target} on http://{config.host}:{config.port}/v1 (Ctrl-C stops)", err=True)
+    click.echo(f"loading {target}; then it answers on http://{config.host}:{config.port}/v1 (Ctrl-C stops)", err=True)
     run_server(config, state_dir=found.state_dir, channel=found.channel, student_dir=found.student_dir)
     return 0

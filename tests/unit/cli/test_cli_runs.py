@@ -1,0 +1,136 @@
+"""Commands on finished runs: the decision, promotion and the way back, reports and comparisons."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+import distill
+from distill.errors import UsageError
+from distill.serving.students import hash_student, load_entry
+
+
+@pytest.mark.parametrize(("word", "code"), [("promote", 0), ("hold", 3), ("inconclusive", 4), ("invalid", 7)])
+def test_the_gates_word_is_the_exit_code(word: str, code: int, project, cli) -> None:
+    project.add_run("r1", word)
+    shown = cli("gate", "r1", "--runs-dir", project.runs_dir, "--json")
+    assert (shown.code, json.loads(shown.out)["decision"]) == (code, word)
+
+
+def test_a_channel_moves_back_and_remembers(project, cli) -> None:
+    runs, state = ("--runs-dir", project.runs_dir), ("--state-dir", project.state_dir)
+    project.add_run("r1")
+    project.add_run("r2")
+    assert cli("promote", "r1", *runs).code == 0
+    assert cli("promote", "r2", *runs).code == 0
+    assert cli("rollback", *state).code == 0
+    history = json.loads(cli("channels", "production", *state, "--json").out)["production"]
+    assert [entry["action"] for entry in history] == ["promote", "promote", "rollback"]
+    assert history[2]["target"] == history[0]["target"] != history[1]["target"]
+    assert history[2]["metadata"]["run"] == "r1"
+
+
+def test_only_a_promote_moves_a_channel_or_a_person_with_a_reason(project, cli) -> None:
+    project.add_run("r1", "hold")
+    runs, state = ("--runs-dir", project.runs_dir), ("--state-dir", project.state_dir)
+    assert cli("promote", "r1", *runs).code == 3
+    assert cli("promote", "r1", *runs, "--force").code == 2
+    assert json.loads(cli("channels", *state, "--json").out) == {}
+    assert cli("promote", "r1", *runs, "--force", "--reason", "outage").code == 0
+    entry = json.loads(cli("channels", *state, "--json").out)["production"][0]
+    assert (entry["action"], entry["why"]) == ("force", "outage")
+
+
+def test_promotion_records_the_files_that_serving_checks(project, cli) -> None:
+    from distill.engine.channels import Channels
+    from distill.errors import StoreError
+
+    student = project.add_run("r1", of="cascade") / "student"
+    cli("promote", "r1", "--runs-dir", project.runs_dir)
+    entry = Channels(project.state_dir).read("production")
+    assert entry is not None
+    assert entry.metadata["files"] == hash_student(student)
+    assert entry.metadata["system"] == "cascade"
+    (student / "weights").write_text("changed")
+    with pytest.raises(StoreError, match="differ from what was promoted"):
+        load_entry(entry, project.state_dir)
+
+
+def test_a_changed_student_is_not_promoted(project, cli) -> None:
+    student = project.add_run("r1") / "student"
+    (student / "weights").write_text("changed")
+    refused = cli("promote", "r1", "--runs-dir", project.runs_dir)
+    assert (refused.code, "student/weights" in refused.err) == (1, True)
+
+
+def test_runs_lists_newest_first(project, cli) -> None:
+    project.add_run("r1")
+    project.add_run("r2", "hold")
+    rows = json.loads(cli("runs", "--runs-dir", project.runs_dir, "--json").out)["runs"]
+    assert [(row["run"], row["verdict"], row["cost_usd"]) for row in rows] == [
+        ("r2", "hold", 0.5),
+        ("r1", "promote", 0.5),
+    ]
+
+
+def test_a_report_is_the_artifacts_page(project, cli, tmp_path: Path) -> None:
+    directory = project.add_run("r1")
+    runs = ("--runs-dir", project.runs_dir)
+    out = tmp_path / "new" / "page.html"
+    assert cli("report", "r1", *runs, "-o", out).out.strip() == str(out)
+    assert out.read_text().endswith("report of r1")
+    assert cli("report", directory, *runs).code == 0
+    assert (directory / "report.html").read_text() == out.read_text()
+
+
+def test_several_runs_are_compared_with_csv_and_json_beside(project, cli, tmp_path: Path) -> None:
+    project.add_run("r1", "hold", right=20, of="cascade")
+    project.add_run("r2", right=36)
+    out = tmp_path / "both.html"
+    assert cli("report", "r2", "r1", "--runs-dir", project.runs_dir, "-o", out).code == 0
+    page = out.read_text()
+    assert "gate.rules" in page
+    assert "+40.0 (" in page
+    rows = list(csv.DictReader(io.StringIO(out.with_suffix(".csv").read_text())))
+    assert [(row["id"], row["student"], row["quality"]) for row in rows] == [
+        ("r1", "small with fallback", "0.5"), ("r2", "small", "0.9"),
+    ]  # fmt: skip
+    assert json.loads(out.with_suffix(".json").read_text())["runs"][1]["per_1k_usd"] == 0.04
+
+
+def test_a_comparison_never_overwrites_its_own_page(project, cli, tmp_path: Path) -> None:
+    project.add_run("r1")
+    project.add_run("r2")
+    assert cli("report", "r1", "r2", "--runs-dir", project.runs_dir, "-o", tmp_path / "x.csv").code == 2
+    assert not (tmp_path / "x.csv").exists()
+
+
+def test_a_run_that_stopped_early_is_still_shown(project, cli, tmp_path: Path) -> None:
+    project.add_run("r1")
+    directory = project.add_run("r2")
+    for name in ("gate.json", "scores.json", "costs.json", "predictions.parquet"):
+        (directory / name).unlink()
+    facts = json.loads((directory / "run.json").read_text())
+    facts |= {"verdict": None, "stages": facts["stages"][:1]}
+    (directory / "run.json").write_text(json.dumps(facts))
+    runs = ("--runs-dir", project.runs_dir)
+    assert cli("report", "r1", "r2", *runs, "-o", tmp_path / "c.html").code == 0
+    assert "unfinished" in (tmp_path / "c.csv").read_text()
+    assert cli("report", "r2", *runs).code == 2
+    assert cli("gate", "r2", *runs).code == 2
+
+
+def test_load_run_gives_tables_and_decisions(project) -> None:
+    directory = project.add_run("r1")
+    run = distill.load_run(directory)
+    assert run.predictions.num_rows == 40
+    assert run.gate["decision"] == "promote"
+    assert run.costs["student"]["per_1k_usd"] == 0.04
+    assert run.scores["systems"]["student"]["accuracy"]["value"] == 0.75
+    assert distill.load_run("r1", project.runs_dir).id == "r1"
+    with pytest.raises(UsageError, match="it has: none"):
+        run.table("evaluate", "predictions")
