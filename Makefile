@@ -11,7 +11,7 @@ help:
 	@echo "make quickstart   install, run configs/quickstart.yaml, print the verdict and where the report is"
 	@echo "make test         install, run the whole test suite"
 	@echo "make test-fast    the same without the slow tests"
-	@echo "make check        lint, format, types, layers, docstrings, generated docs"
+	@echo "make check        lint, format, types, layers, generated docs"
 	@echo "make bench-NAME   benchmarks/bench_NAME.py (teacher, filters, train, serve)"
 	@echo "make docs         build the documentation"
 
@@ -42,7 +42,6 @@ check: $(INSTALLED_DEV)
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pydoclint -q distill
 	$(BIN)/python scripts/make_reference.py --check
 
 bench-%: $(INSTALLED_DEV)

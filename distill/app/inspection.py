@@ -87,7 +87,7 @@ def parse_where(text: str, columns: Sequence[str]) -> pc.Expression:
     """
     try:
         return _build(ast.parse(text, mode="eval").body, columns)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+    except (SyntaxError, ValueError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise UsageError(f"--where: cannot read {text!r} ({error}); example: reason == 'refusal'") from error
 
 

@@ -60,8 +60,12 @@ VERIFIED_PACKAGES: dict[str, VerifiedPackage] = {
 }
 
 
-class _NotHereError(Exception):
-    """One place does not have the base; its text says why."""
+class _NotHereError(ConfigError):
+    """One place does not have the base; `reason` says why."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__([Problem("", "student.base", reason)])
 
 
 def resolve_base(name: str, revision: str | None) -> ResolvedBase:
@@ -82,7 +86,7 @@ def resolve_base(name: str, revision: str | None) -> ResolvedBase:
             path = find()
             hashes = hash_weights(path)
         except _NotHereError as error:
-            failures.append(f"{source}: {error}")
+            failures.append(f"{source}: {error.reason}")
             continue
         return ResolvedBase(name, None if source == "local" else revision, path, source, hashes)
     raise _refuse(f"cannot find the base model {name!r} at revision {revision!r}: " + "; ".join(failures))
@@ -95,7 +99,11 @@ def hash_file(path: Path) -> str:
 
 
 def hash_weights(directory: Path) -> dict[str, str]:
-    """Return file name -> SHA-256 of a base's weights, config and tokenizer."""
+    """Return file name -> SHA-256 of a base's weights, config and tokenizer.
+
+    Raises:
+        ConfigError: the directory holds no weights or no config.
+    """
     weights = sorted(directory.glob("*.safetensors"))
     if not weights:
         raise _NotHereError(f"{directory} holds no .safetensors file (pickled weights are not read)")

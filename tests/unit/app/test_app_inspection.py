@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from distill.app.inspection import parse_where
@@ -46,6 +46,7 @@ def test_unknown_column_lists_the_known() -> None:
 
 
 @given(st.text(max_size=40))
+@example("9223372036854775808")
 def test_any_text_is_an_expression_or_a_usage_error(text: str) -> None:
     try:
         parse_where(text, TABLE.column_names)

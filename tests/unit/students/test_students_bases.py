@@ -8,7 +8,7 @@ import pytest
 
 from distill.errors import ConfigError
 from distill.students import bases
-from distill.students.bases import VERIFIED_PACKAGES, resolve_base
+from distill.students.bases import VERIFIED_PACKAGES, hash_weights, resolve_base
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 REVISION = VERIFIED_PACKAGES[MINILM].revision
@@ -48,3 +48,11 @@ def test_pickled_weights_are_not_read(tmp_path: Path):
     (tmp_path / "pytorch_model.bin").write_bytes(b"x")
     with pytest.raises(ConfigError, match=r"no \.safetensors"):
         resolve_base(str(tmp_path), None)
+
+
+def test_directory_without_weights_is_a_config_error(tmp_path: Path):
+    with pytest.raises(ConfigError, match=r"holds no \.safetensors"):
+        hash_weights(tmp_path)
+    (tmp_path / "model.safetensors").touch()
+    with pytest.raises(ConfigError, match=r"holds no config\.json"):
+        hash_weights(tmp_path)
