@@ -19,7 +19,8 @@ def modules_after(arguments: list[str], cwd: Path) -> tuple[int, str, set[str]]:
     """Run the command line in a fresh interpreter; return its code, its stdout and the packages it imported."""
     script = (
         "import atexit, sys\n"
-        "atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}, sep='\\n', file=sys.stderr))\n"
+        "names = lambda: {name.partition('.')[0] for name in sys.modules}\n"
+        "atexit.register(lambda: print(*names(), sep='\\n', file=sys.stderr))\n"
         "from distill.cli import main\n"
         f"main({arguments!r})\n"
     )
