@@ -115,7 +115,7 @@ def _split(config: PipelineConfig) -> Node:
 def _evaluate(config: PipelineConfig, teacher: TeacherIdentity) -> Node:
     return Node(
         EVALUATE,
-        EvaluateStageConfig(config.task, config.evaluate, teacher, config.student.kind),
+        EvaluateStageConfig(config.task, config.evaluate, teacher, config.student),
         {},
         {
             "sealed": Input("split", SEALED),

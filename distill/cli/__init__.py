@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
@@ -78,6 +79,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Run the command line and exit with its code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
+    warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # theirs to mend, not the user's
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
         code = group.main(args=arguments, prog_name="distill", standalone_mode=False)

@@ -24,6 +24,7 @@ from distill.records.json import Json
 from distill.records.prediction import Prediction
 from distill.records.tables import PREDICTIONS
 from distill.records.training import Answer, Prompt
+from distill.stages.card import write_card
 from distill.stages.examples_table import read_examples
 from distill.stages.generate import make_orders, write_ledger
 from distill.stages.lessons import make_lessons
@@ -43,6 +44,7 @@ from distill.stages.teacher_identity import TeacherIdentity
 from distill.stages.train import STUDENT_DIR
 from distill.students import get_student
 from distill.students.baselines import make_baseline
+from distill.students.config import StudentConfig
 from distill.students.protocol import Predictor
 from distill.tasks import Task, make_task
 from distill.tasks.config import TaskConfig
@@ -61,7 +63,7 @@ class EvaluateStageConfig:
     task: TaskConfig
     evaluate: EvaluateConfig
     teacher: TeacherIdentity
-    student_kind: str
+    student: StudentConfig
 
 
 @dataclass(slots=True)
@@ -95,7 +97,7 @@ def run_evaluate(config: object, context: Context) -> Summary:
     heldout, seal = read_sealed(context)
     evaluation = Evaluation(seal, len(heldout), count_look(context.state_dir, seal, context.key), "gold")
     evaluation.expected = {example.id: example.content_hash for example in heldout}
-    predictor = get_student(config.student_kind).load(context.inputs["train"] / STUDENT_DIR, runtime)
+    predictor = get_student(config.student.kind).load(context.inputs["train"] / STUDENT_DIR, runtime)
     choice = None
     if config.evaluate.fallback is not None:
         choice = fit_threshold(predictor, config, task, context)
@@ -114,7 +116,10 @@ def run_evaluate(config: object, context: Context) -> Summary:
     write_rows([prediction_row(p) for p in predictions], PREDICTIONS, context.output_dir / "predictions.parquet")
     evaluation.seconds = round(time.perf_counter() - started, 3)
     evaluation.finished = datetime.now(UTC).isoformat(timespec="seconds")
-    package_student(context, choice)
+    known = {"heldout_rows": len(heldout), "heldout_digest": seal, "train_key": context.inputs["train"].name}
+    teacher_config = surroundings_of(context).teacher
+    card = write_card(config.student, config.task, teacher_config, predictions, known, choice)
+    package_student(context, choice, card)
     text = json.dumps(asdict(evaluation), indent=1, sort_keys=True, ensure_ascii=False)
     (context.output_dir / "evaluation.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"look": evaluation.look, "heldout_digest": seal}

@@ -14,8 +14,8 @@ from distill.stages.train import STUDENT_DIR
 REWRITTEN = {"distill.json", "README.md"}
 
 
-def package_student(context: Context, choice: ThresholdChoice | None) -> None:
-    """Write student/: hard links to the trained files (copies where links cannot be made), own manifest.
+def package_student(context: Context, choice: ThresholdChoice | None, card: str) -> None:
+    """Write student/: hard links to the trained files (copies where links cannot be made), own manifest and card.
 
     Raises:
         StoreError: the trained student is damaged.
@@ -36,3 +36,4 @@ def package_student(context: Context, choice: ThresholdChoice | None) -> None:
     if choice is not None:
         fallback: Json = {"threshold": choice.threshold, "certified": choice.certified, "reason": choice.reason}
         record_thresholds(target, {"fallback": fallback})
+    (target / "README.md").write_text(card, encoding="utf-8")
