@@ -1,0 +1,57 @@
+"""The real pipeline on 150 tickets, through the command line, as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+KEY = "sk-integration-0123456789abcdefghijklmnop"
+
+
+@dataclass
+class Project:
+    """A directory with a config, its data, and what runs leave there."""
+
+    directory: Path
+    config: dict = field(default_factory=dict)
+
+    def write(self) -> None:
+        (self.directory / "small.yaml").write_text(yaml.safe_dump(self.config, sort_keys=False), encoding="utf-8")
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        environment = {**os.environ, "OPENAI_API_KEY": KEY, "OMP_NUM_THREADS": "1"}
+        return subprocess.Popen(
+            [sys.executable, "-m", "distill", *arguments],
+            cwd=self.directory, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    def call(self, *arguments: str) -> tuple[int, str, str]:
+        child = self.start(*arguments)
+        out, err = child.communicate(timeout=240)
+        return child.returncode, out, err
+
+    def table(self, stage: str, name: str) -> bytes:
+        (path,) = (self.directory / ".distill" / "artifacts" / stage).glob(f"*/{name}.parquet")
+        return path.read_bytes()
+
+
+def make_project(directory: Path, **teacher: object) -> Project:
+    directory.mkdir(parents=True, exist_ok=True)
+    tickets = ROOT / "examples" / "tickets"
+    lines = (tickets / "heldout.jsonl").read_text(encoding="utf-8").splitlines()[:150]
+    (directory / "rows.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    config = yaml.safe_load((ROOT / "configs" / "tiny.yaml").read_text(encoding="utf-8"))
+    config["name"] = "small"
+    config["task"]["labels"] = (tickets / "labels.txt").read_text(encoding="utf-8").split()
+    config["data"] |= {"source": "rows.jsonl", "heldout": {"size": 40}}
+    config["teacher"] |= {"knowledge": ["rows.jsonl"], **teacher}
+    config["student"] |= {"base": {"hidden_size": 16, "layers": 1, "heads": 2, "vocab_size": 512}}
+    project = Project(directory, config)
+    project.write()
+    return project
