@@ -29,9 +29,8 @@ class Budget:
                     f"call could cost ${worst_usd:.4f}; what was bought is kept: raise teacher.budget_usd (or "
                     f"--budget) and run again to go on"
                 )
-            self._settled = self._settled or asyncio.Event()
-            self._settled.clear()
-            await self._settled.wait()
+            settled = self._settled = self._settled or asyncio.Event()
+            await settled.wait()
         self.reserved_usd += worst_usd
 
     def settle(self, worst_usd: float, spent_usd: float) -> None:
@@ -40,6 +39,7 @@ class Budget:
         self.spent_usd += spent_usd
         if self._settled is not None:
             self._settled.set()
+            self._settled = None  # the next to wait may do so in another event loop: a budget outlives purchases
 
     def _fits(self, worst_usd: float) -> bool:
         return self.limit_usd is None or self.spent_usd + self.reserved_usd + worst_usd <= self.limit_usd + 1e-9

@@ -1,0 +1,106 @@
+"""Runs that go wrong: one clear line, the contract's exit code, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from small_project import KEY, Project, make_project
+
+from distill.teachers.config import TeacherConfig
+from distill.teachers.rehearsal.process import rehearsal_process
+
+TABLES = (("generate", "completions"), ("filter", "kept"), ("filter", "rejected"))
+
+
+def _one_line(err: str) -> str:
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("distill: ")]
+    return line
+
+
+def test_a_missing_data_file_is_a_data_error(project):
+    code, _, err = project.call("run", "small.yaml", "--set", "data.source=nowhere.jsonl")
+    assert code == 7, err
+    assert "nowhere.jsonl" in _one_line(err)
+
+
+def test_a_bad_config_is_a_usage_error_that_names_place_and_remedy(project):
+    project.config["student"]["epoch"] = 3
+    project.write()
+    code, _, err = project.call("run", "small.yaml")
+    assert code == 2, err
+    assert "small.yaml:" in err
+    assert "did you mean" in err
+    assert "Traceback" not in err
+
+
+def test_ctrl_c_exits_130_and_the_next_run_goes_on(project):
+    with rehearsal_process(_teacher(), [project.directory / "rows.jsonl"], latency_ms=3000) as url:
+        _point_at(project, url)
+        child = project.start("run", "small.yaml", "--until", "generate")
+        assert child.stderr is not None
+        for line in child.stderr:
+            if "generate: started" in line:
+                break
+        time.sleep(1.0)
+        child.send_signal(signal.SIGINT)
+        _, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "Traceback" not in err
+    assert (project.directory / ".distill/artifacts/split").is_dir()
+
+
+def test_the_budget_stops_the_run_and_more_budget_lets_it_go_on(project):
+    code, _, err = project.call("run", "small.yaml", "--until", "filter", "--budget", "0.02")
+    assert code == 5, err
+    assert "budget" in _one_line(err)
+    code, _, err = project.call("run", "small.yaml", "--until", "filter", "--budget", "5")
+    assert code == 0, err
+
+
+def test_a_key_that_the_server_echoes_is_written_nowhere(project):
+    files = [project.directory / "rows.jsonl"]
+    with rehearsal_process(_teacher(), files, faults="key_echo=0.3,401=0.1,seed=3") as url:
+        _point_at(project, url)
+        _, out, err = project.call("run", "small.yaml", "--until", "filter")
+    assert KEY not in out + err
+    written = [path for path in project.directory.rglob("*") if path.is_file()]
+    assert any(path.name == "journal.db" for path in written)
+    assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+
+
+def _teacher() -> TeacherConfig:
+    return TeacherConfig(model="tickets-recorded-answers", knowledge_answer="intent")
+
+
+def _point_at(project: Project, url: str) -> None:
+    project.config["teacher"] |= {"provider": "openai", "base_url": url, "knowledge": []}
+    project.config["runtime"] = {"concurrency": 8, "request_deadline_s": 20}
+    project.write()
+
+
+@pytest.mark.slow
+def test_kills_at_random_moments_change_no_table_and_send_little_again(tmp_path: Path):
+    kills, rng = 4, random.Random(11)
+    calm, shaken = make_project(tmp_path / "calm"), make_project(tmp_path / "shaken")
+    with rehearsal_process(_teacher(), [calm.directory / "rows.jsonl"], latency_ms=30) as url:
+        _point_at(shaken, url)
+        _point_at(calm, url)
+        for _ in range(kills):
+            child = shaken.start("run", "small.yaml", "--until", "filter")
+            time.sleep(rng.uniform(0.5, 3.0))
+            child.kill()
+            child.communicate()
+        code, _, err = shaken.call("run", "small.yaml", "--until", "filter")
+        assert code == 0, err
+        with urllib.request.urlopen(url.removesuffix("/v1") + "/debug/counters") as reply:
+            asked = sum(json.load(reply)["asked"].values())
+        assert calm.call("run", "small.yaml", "--until", "filter")[0] == 0
+    assert asked - 110 <= kills * 8
+    assert all(shaken.table(*table) == calm.table(*table) for table in TABLES)
