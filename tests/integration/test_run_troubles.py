@@ -40,6 +40,14 @@ def test_a_bad_config_is_a_usage_error_that_names_place_and_remedy(project):
     assert "Traceback" not in err
 
 
+def test_a_teacher_on_a_dead_port_is_named_and_what_was_done_is_kept(project):
+    _point_at(project, "http://127.0.0.1:9/v1")
+    code, _, err = project.call("run", "small.yaml", "--until", "filter")
+    assert code == 6, err
+    assert "127.0.0.1:9" in _one_line(err)
+    assert (project.directory / ".distill/artifacts/split").is_dir()
+
+
 def test_ctrl_c_exits_130_and_the_next_run_goes_on(project):
     with rehearsal_process(_teacher(), [project.directory / "rows.jsonl"], latency_ms=3000) as url:
         _point_at(project, url)
