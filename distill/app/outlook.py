@@ -12,7 +12,6 @@ from distill.engine.runner import Forecast
 from distill.records.example import Example
 from distill.sources import read_source
 from distill.stages.ingest import heldout_source
-from distill.statistics.power import gate_power, needed_n
 from distill.tasks.prompts import input_columns, render_teacher
 from distill.teachers import build_requests, estimate
 
@@ -113,6 +112,8 @@ def estimate_spending(composition: Composition) -> Spending:
 
 def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
     """Return, per margin rule and assumed discordance, the chance that an equal student is promoted at this n."""
+    from distill.statistics.power import gate_power, needed_n  # noqa: PLC0415 scipy, which an idle run must not wait for
+
     alpha = 1 - composition.config.gate.confidence
     table: list[dict[str, Any]] = []
     warnings: list[str] = []

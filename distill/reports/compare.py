@@ -11,7 +11,6 @@ from markupsafe import Markup
 
 from distill.records.json import Json, dump_canonical
 from distill.reports.render import environment, read_asset
-from distill.statistics.paired import estimate_mean, mean_interval
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +71,8 @@ def _flatten(value: Json, path: str = "") -> list[tuple[str, str]]:
 
 def _paired(first: RunSummary, run: RunSummary) -> tuple[float, float, float] | None:
     """Return mean difference and its 95% interval (paired t), where both answered the very same examples."""
+    from distill.statistics.paired import estimate_mean, mean_interval  # noqa: PLC0415 scipy: only a comparison pays
+
     if not first.correct or not run.correct or first.correct.keys() != run.correct.keys():
         return None
     gaps = [float(run.correct[key]) - float(first.correct[key]) for key in sorted(first.correct)]

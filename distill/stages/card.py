@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from distill.metrics import METRICS
-from distill.metrics.threshold import ThresholdChoice
 from distill.records.prediction import Prediction
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 from distill.teachers.config import TeacherConfig
+
+if TYPE_CHECKING:
+    from distill.metrics.threshold import ThresholdChoice
 
 SHOWN = ("accuracy", "macro_f1", "failure_rate")
 PIPELINE_TAGS = {"classifier": "text-classification", "causal_lm": "text-generation", "seq2seq": "text2text-generation"}

@@ -10,14 +10,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from distill.engine.fingerprint import Plain
 from distill.engine.parquet import read_table, write_rows
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.metrics.config import EvaluateConfig
-from distill.metrics.threshold import ThresholdChoice, cascade, choose_threshold
 from distill.records.completion import Completion
 from distill.records.example import Example
 from distill.records.json import Json
@@ -50,6 +49,9 @@ from distill.tasks import Task, make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_student
 from distill.teachers import Budget, open_teacher
+
+if TYPE_CHECKING:
+    from distill.metrics.threshold import ThresholdChoice
 
 LATENCY_ROWS = 100
 WARM_UP_ROWS = 8
@@ -90,6 +92,8 @@ def run_evaluate(config: object, context: Context) -> Summary:
         TeacherError: the teacher cannot be used.
         BudgetExceededError: the next call could pass the budget.
     """
+    from distill.metrics.threshold import cascade  # noqa: PLC0415 scipy, which an idle run must not wait for
+
     config = cast("EvaluateStageConfig", config)
     started = time.perf_counter()
     task = make_task(config.task)
@@ -144,6 +148,8 @@ def fit_threshold(predictor: Predictor, config: EvaluateStageConfig, task: Task,
 
     A validation row counts as right when the student agrees with its gold, or with the teacher where there is none.
     """
+    from distill.metrics.threshold import choose_threshold  # noqa: PLC0415 scipy, as above
+
     fallback = config.evaluate.fallback
     assert fallback is not None
     rows, expected = read_validation(config.task, task, context)

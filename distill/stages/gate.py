@@ -16,7 +16,6 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.gates import Evidence, Measured, decide
 from distill.gates.config import GateConfig
 from distill.metrics import METRICS, default_metrics
-from distill.metrics.threshold import is_sure
 from distill.records.prediction import Prediction
 from distill.records.score import Score
 from distill.stages.scoring import read_prediction
@@ -75,6 +74,8 @@ def measure_costs(
     by_system: Mapping[str, Sequence[Prediction]], evaluation: Mapping[str, Any], costs: CostsConfig
 ) -> dict[str, float | None]:
     """Return USD per 1,000 answers of teacher, student and cascade, as billed and measured; None: unknown."""
+    from distill.metrics.threshold import is_sure  # noqa: PLC0415 scipy, which an idle run must not wait for
+
     teacher = [p.cost_usd for p in by_system.get("teacher", ()) if p.repeat == 0]
     known = [usd for usd in teacher if usd is not None]
     teacher_usd = sum(known) / len(known) * 1000 if known and len(known) == len(teacher) else None

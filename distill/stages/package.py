@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import TYPE_CHECKING
 
 from distill.engine.stage import Context
 from distill.engine.store import list_files
-from distill.metrics.threshold import ThresholdChoice
 from distill.records.json import Json
 from distill.stages.train import STUDENT_DIR
+
+if TYPE_CHECKING:
+    from distill.metrics.threshold import ThresholdChoice
 
 REWRITTEN = {"distill.json", "README.md"}
 
