@@ -23,7 +23,7 @@ from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import TASK_VARIABLES, check_templates, template_columns
 from distill.teachers.config import TeacherConfig
 
-BASELINES = ("majority", "linear_probe", "base", "few_shot")
+BASELINES = ("majority", "linear_probe")
 Found = Iterator[tuple[Path, str]]
 
 
@@ -145,6 +145,7 @@ def _check_kind(student: StudentConfig, task: TaskConfig | None) -> Found:
 
 
 def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data: DataConfig | None) -> Found:
+    yield from _check_unbuilt(student)
     if student.objective.rationale > 0 and student.kind != "seq2seq":
         yield ("student", "objective", "rationale"), f"only for kind seq2seq, not {student.kind!r}"
     if student.objective.soft > 0 and teacher is not None and student.objective.teacher_model is None:
@@ -152,6 +153,19 @@ def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data
         if teacher.top_logprobs == 0 and teacher.samples == 1 and not recorded:
             message = "soft targets need teacher.top_logprobs > 0, teacher.samples > 1, or objective.teacher_model"
             yield ("student", "objective", "soft"), message
+
+
+def _check_unbuilt(student: StudentConfig) -> Found:
+    """Refuse what would be trained as something else: a setting without effect is worse than an error."""
+    objective = student.objective
+    if student.lora is not None and student.lora.variant == "qlora":
+        yield ("student", "lora", "variant"), "qlora is not built yet; use lora, rslora or dora"
+    if student.gradient_checkpointing:
+        yield ("student", "gradient_checkpointing"), "is not built yet; leave it out"
+    if objective.teacher_model is not None:
+        yield ("student", "objective", "teacher_model"), "a local teacher model is not built yet; leave it out"
+    if student.kind == "causal_lm" and (objective.soft > 0 or objective.hard == 0):
+        yield ("student", "objective"), "causal_lm learns from hard answers only so far; use {hard: 1.0, soft: 0.0}"
 
 
 def _check_teacher(teacher: TeacherConfig) -> Found:

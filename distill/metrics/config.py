@@ -28,7 +28,7 @@ class EvaluateConfig(Frozen):
     metrics: tuple[str, ...] | None = None
     """Metric names; default: the usual ones of the task's output kind."""
     baselines: tuple[str, ...] = ("majority",)
-    """Baselines: majority, linear_probe, base (the untuned student), few_shot."""
+    """Baselines: majority, linear_probe."""
     repeats: int = Field(default=1, ge=1)
     """Evaluations of each system, for the noise floor."""
     bootstrap_resamples: int = Field(default=9999, ge=999)
