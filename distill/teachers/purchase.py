@@ -34,7 +34,8 @@ class Purchase:
         self._concurrency = concurrency
         self._grace_s = grace_s
         self._queue: asyncio.Queue[_Wanted | None] = asyncio.Queue(2 * _CLAIM_BATCH)
-        self._unsold: list[str] = []
+        self._owed: set[str] = set()
+        """Keys that this purchase may hold a claim on: asked for, and neither settled nor known to be another's."""
 
     async def run(self, orders: Iterable[Order], till: Till, sink: Sink) -> None:
         """Buy every order and hand its completion to `sink(index, completion)`, in the order of arrival.
@@ -72,10 +73,12 @@ class Purchase:
         """Claim in the journal; hits are handed on, claims queued, what others are buying is returned."""
         if not wanted:
             return []
+        fresh = {want.key for want in wanted} - self._owed
+        self._owed |= fresh  # before the claim is written: an interrupt may come while it is
         intents = [Intent(want.key, want.order.sample, want.order.request) for want in wanted]
         results = await till.writer.write(*intents)
         mine = [want for want, result in zip(wanted, results, strict=True) if result == "claimed"]
-        self._unsold += [want.key for want in mine]
+        self._owed -= fresh - {want.key for want in mine}
         for want, result in zip(wanted, results, strict=True):
             if isinstance(result, Entry):
                 till.ledger.journal_hits += 1
@@ -84,18 +87,14 @@ class Purchase:
                 sink(want.place, completion)
         for want in mine:
             await self._queue.put(want)
-            self._unsold.remove(want.key)
         return [want for want, result in zip(wanted, results, strict=True) if result == "held"]
 
     async def _work(self, till: Till, sink: Sink) -> None:
         while (want := await self._queue.get()) is not None:
-            try:
-                if self.stopping:
-                    raise Stopped  # noqa: TRY301  (gives the claim back below)
-                completion = await buy_one(want.order, want.key, till)
-            except BaseException:
-                self._unsold.append(want.key)
-                raise
+            if self.stopping:
+                raise Stopped
+            completion = await buy_one(want.order, want.key, till)
+            self._owed.discard(want.key)
             if completion.error_kind is not None:
                 till.ledger.errors[completion.error_kind] += 1
             sink(want.place, completion)
@@ -111,11 +110,8 @@ class Purchase:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        while not self._queue.empty():
-            want = self._queue.get_nowait()
-            self._unsold += [] if want is None else [want.key]
-        if self._unsold:
-            await till.writer.write(Release(tuple(self._unsold)))
+        if self._owed:
+            await till.writer.write(Release(tuple(sorted(self._owed))))
 
 
 def _chunks(orders: Iterable[Order]) -> Iterator[list[_Wanted]]:
