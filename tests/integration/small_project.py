@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from distill.teachers.config import TeacherConfig
+
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "sk-integration-0123456789abcdefghijklmnop"
 
@@ -55,3 +57,14 @@ def make_project(directory: Path, **teacher: object) -> Project:
     project = Project(directory, config)
     project.write()
     return project
+
+
+def teacher_of_small() -> TeacherConfig:
+    return TeacherConfig(model="tickets-recorded-answers", knowledge_answer="intent")
+
+
+def point_at(project: Project, url: str) -> None:
+    """Have the project buy from a server of the test's own."""
+    project.config["teacher"] |= {"provider": "openai", "base_url": url, "knowledge": []}
+    project.config["runtime"] = {"concurrency": 8, "request_deadline_s": 20}
+    project.write()

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import random
 import signal
 import time
-import urllib.request
-from pathlib import Path
 
-import pytest
-from small_project import KEY, Project, make_project
+from small_project import KEY, point_at, teacher_of_small
 
-from distill.teachers.config import TeacherConfig
 from distill.teachers.rehearsal.process import rehearsal_process
-
-TABLES = (("generate", "completions"), ("filter", "kept"), ("filter", "rejected"))
 
 
 def _one_line(err: str) -> str:
@@ -41,7 +33,7 @@ def test_a_bad_config_is_a_usage_error_that_names_place_and_remedy(project):
 
 
 def test_a_teacher_on_a_dead_port_is_named_and_what_was_done_is_kept(project):
-    _point_at(project, "http://127.0.0.1:9/v1")
+    point_at(project, "http://127.0.0.1:9/v1")
     code, _, err = project.call("run", "small.yaml", "--until", "filter")
     assert code == 6, err
     assert "127.0.0.1:9" in _one_line(err)
@@ -49,8 +41,8 @@ def test_a_teacher_on_a_dead_port_is_named_and_what_was_done_is_kept(project):
 
 
 def test_ctrl_c_exits_130_and_the_next_run_goes_on(project):
-    with rehearsal_process(_teacher(), [project.directory / "rows.jsonl"], latency_ms=3000) as url:
-        _point_at(project, url)
+    with rehearsal_process(teacher_of_small(), [project.directory / "rows.jsonl"], latency_ms=3000) as url:
+        point_at(project, url)
         child = project.start("run", "small.yaml", "--until", "generate")
         assert child.stderr is not None
         for line in child.stderr:
@@ -74,41 +66,10 @@ def test_the_budget_stops_the_run_and_more_budget_lets_it_go_on(project):
 
 def test_a_key_that_the_server_echoes_is_written_nowhere(project):
     files = [project.directory / "rows.jsonl"]
-    with rehearsal_process(_teacher(), files, faults="key_echo=0.3,401=0.1,seed=3") as url:
-        _point_at(project, url)
+    with rehearsal_process(teacher_of_small(), files, faults="key_echo=0.3,401=0.1,seed=3") as url:
+        point_at(project, url)
         _, out, err = project.call("run", "small.yaml", "--until", "filter")
     assert KEY not in out + err
     written = [path for path in project.directory.rglob("*") if path.is_file()]
     assert any(path.name == "journal.db" for path in written)
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
-
-
-def _teacher() -> TeacherConfig:
-    return TeacherConfig(model="tickets-recorded-answers", knowledge_answer="intent")
-
-
-def _point_at(project: Project, url: str) -> None:
-    project.config["teacher"] |= {"provider": "openai", "base_url": url, "knowledge": []}
-    project.config["runtime"] = {"concurrency": 8, "request_deadline_s": 20}
-    project.write()
-
-
-@pytest.mark.slow
-def test_kills_at_random_moments_change_no_table_and_send_little_again(tmp_path: Path):
-    kills, rng = 4, random.Random(11)
-    calm, shaken = make_project(tmp_path / "calm"), make_project(tmp_path / "shaken")
-    with rehearsal_process(_teacher(), [calm.directory / "rows.jsonl"], latency_ms=30) as url:
-        _point_at(shaken, url)
-        _point_at(calm, url)
-        for _ in range(kills):
-            child = shaken.start("run", "small.yaml", "--until", "filter")
-            time.sleep(rng.uniform(0.5, 3.0))
-            child.kill()
-            child.communicate()
-        code, _, err = shaken.call("run", "small.yaml", "--until", "filter")
-        assert code == 0, err
-        with urllib.request.urlopen(url.removesuffix("/v1") + "/debug/counters") as reply:
-            asked = sum(json.load(reply)["asked"].values())
-        assert calm.call("run", "small.yaml", "--until", "filter")[0] == 0
-    assert asked - 110 <= kills * 8
-    assert all(shaken.table(*table) == calm.table(*table) for table in TABLES)
