@@ -88,6 +88,20 @@ class Entry:
     failure: Failure | None
 
 
+class Record(NamedTuple):
+    """All that is stored of one request: what another journal needs to take it over. Times in seconds since 1970."""
+
+    intent: Intent
+    state: State
+    created: float
+    updated: float
+    error_kind: str | None
+    error: str | None
+    tries: int
+    answer: Answer | None
+    attempts: tuple[Attempt, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class JournalStats:
     """Totals over the whole journal. `unsettled` are intents whose fate is unknown (a crash cut them off)."""
@@ -167,6 +181,32 @@ class Journal(Protocol):
 
     def export(self) -> Iterator[dict[str, Json]]:
         """Yield every request with its state, answer and attempts, in order of key.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def records(self) -> Iterator[Record]:
+        """Yield all that is stored of every request, in order of key.
+
+        Raises:
+            StoreError: the journal cannot be read, or a row is damaged.
+        """
+        ...
+
+    def adopt(self, records: Sequence[Record]) -> int:
+        """Take over another journal's records in one transaction; return how many answers were new here.
+
+        An answer that is here stays; adopting the same records twice changes nothing.
+
+        Raises:
+            StoreError: the journal cannot be written.
+        """
+        ...
+
+    def workers(self) -> int:
+        """Count the other processes that may be at work on this journal.
 
         Raises:
             StoreError: the journal cannot be read.

@@ -1,4 +1,4 @@
-"""The SQL of the journal, all of it. Change a table and raise SCHEMA_VERSION with a migration beside it."""
+"""The SQL of the embedded journal, all of it. Change a table and raise SCHEMA_VERSION with a migration beside it."""
 
 SCHEMA_VERSION = 1
 
@@ -45,9 +45,7 @@ DROP_UNSENT = """DELETE FROM requests WHERE owner = ? AND state = 'intended' AND
                  AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.key = requests.key)"""
 
 INSERT_ANSWER = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-SELECT_ANSWER = """SELECT raw, model_served, provider_request_id, fingerprint, input_tokens, cached_input_tokens,
-                   output_tokens, reasoning_tokens, estimated, cost_usd, latency_ms, attempts, batch, shape_sent
-                   FROM answers WHERE key = ?"""
+SELECT_ANSWER = "SELECT * FROM answers WHERE key = ?"
 INSERT_ATTEMPT = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 
 COUNT_STATES = "SELECT state, count(*) FROM requests GROUP BY state"
@@ -57,12 +55,16 @@ SUM_ANSWERS = """SELECT coalesce(sum(input_tokens), 0), coalesce(sum(cached_inpu
                  FROM answers"""
 COUNT_MODELS = "SELECT model_served, count(*) FROM answers GROUP BY 1"
 
-SELECT_ALL = """SELECT r.key, r.sample, r.state, r.request, r.error_kind, r.error, a.raw, a.model_served,
-                a.provider_request_id, a.fingerprint, a.input_tokens, a.cached_input_tokens, a.output_tokens,
-                a.reasoning_tokens, a.estimated, a.cost_usd, a.latency_ms, a.batch
-                FROM requests r LEFT JOIN answers a ON a.key = r.key ORDER BY r.key"""
-SELECT_ATTEMPTS = """SELECT started, latency_ms, status, error_kind, error, cost_usd, provider_request_id
+SELECT_ALL = """SELECT key, sample, request, state, created, updated, error_kind, error, attempts
+                FROM requests ORDER BY key"""
+SELECT_ATTEMPTS = """SELECT key, started, latency_ms, status, error_kind, error, cost_usd, provider_request_id
                      FROM attempts WHERE key = ? ORDER BY started"""
+ADOPT_REQUEST = """INSERT INTO requests VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?)
+                   ON CONFLICT (key) DO UPDATE SET state = excluded.state, owner = NULL, updated = excluded.updated,
+                   error_kind = excluded.error_kind, error = excluded.error, attempts = excluded.attempts
+                   WHERE requests.state <> 'answered' AND excluded.state = 'answered'"""
+ADOPT_ATTEMPT = """INSERT INTO attempts SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8 WHERE NOT EXISTS
+                   (SELECT 1 FROM attempts WHERE key = ?1 AND started = ?2 AND latency_ms = ?3)"""
 SELECT_DIGESTS = "SELECT key, raw, digest FROM answers"
 SELECT_REQUESTS = "SELECT key, sample, request FROM requests"
 ORPHANS = "SELECT key FROM answers WHERE key NOT IN (SELECT key FROM requests)"

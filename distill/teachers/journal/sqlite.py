@@ -6,20 +6,16 @@ answer counts. Commits are grouped by the writer, so this costs one fsync for al
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sqlite3
 import threading
 import time
-import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from distill.errors import StoreError
-from distill.records.completion import Message, TeacherRequest, Usage
-from distill.records.json import Json, dump_canonical
+from distill.records.json import Json
 from distill.teachers.journal import schema
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.protocol import (
@@ -32,12 +28,19 @@ from distill.teachers.journal.protocol import (
     Intent,
     JournalStats,
     Note,
+    Record,
     Release,
     Write,
 )
-
-_PACK_OVER_BYTES = 1024
-_PACKED = b"\x00z"
+from distill.teachers.journal.stored import (
+    answer_row,
+    digest,
+    dump_request,
+    exported,
+    find_damage,
+    read_answer,
+    record_of,
+)
 
 
 class SqliteJournal:
@@ -105,13 +108,11 @@ class SqliteJournal:
                 ("answer of a request that is not marked answered", schema.UNSETTLED),
             ):
                 problems += [f"{row[0]}: {text}" for row in self._db.execute(query)]
-            for key, raw, digest in self._db.execute(schema.SELECT_DIGESTS):
-                if _digest(bytes(raw)) != digest:
+            for key, raw, said in self._db.execute(schema.SELECT_DIGESTS):
+                if digest(bytes(raw)) != said:
                     problems.append(f"{key}: the stored reply does not match its digest")
-            for key, sample, packed in self._db.execute(schema.SELECT_REQUESTS):
-                if _load_request(packed).key(sample) != key:
-                    problems.append(f"{key}: the stored request does not match its key")
-        return problems
+            damages = [find_damage(*row) for row in self._db.execute(schema.SELECT_REQUESTS)]
+        return problems + [damage for damage in damages if damage is not None]
 
     def stats(self) -> JournalStats:
         with self._guarded():
@@ -136,10 +137,23 @@ class SqliteJournal:
         )
 
     def export(self) -> Iterator[dict[str, Json]]:
+        return (exported(record) for record in self.records())
+
+    def records(self) -> Iterator[Record]:
         with self._guarded():
             for row in self._db.execute(schema.SELECT_ALL):
-                tries = self._db.execute(schema.SELECT_ATTEMPTS, (row[0],)).fetchall()
-                yield _exported(row, tries)
+                tries = [Attempt(*attempt) for attempt in self._db.execute(schema.SELECT_ATTEMPTS, (row[0],))]
+                answer = self._db.execute(schema.SELECT_ANSWER, (row[0],)).fetchone()
+                yield record_of(row, None if answer is None else read_answer(answer), tries)
+
+    def adopt(self, records: Sequence[Record]) -> int:
+        with self._guarded(), self._transaction():
+            return sum(self._adopt(record) for record in records)
+
+    def workers(self) -> int:
+        with self._guarded():
+            live = self._live_owners(self._clock())
+        return len(live - ({self._owner.name} if self._owner is not None else set[str]()))
 
     def close(self) -> None:
         with self._lock:
@@ -178,7 +192,7 @@ class SqliteJournal:
             case Attempt():
                 self._db.execute(schema.INSERT_ATTEMPT, write)
             case Answer():
-                self._db.execute(schema.INSERT_ANSWER, _answer_row(write, now))
+                self._db.execute(schema.INSERT_ANSWER, answer_row(write, now))
                 self._db.execute(schema.SETTLE_REQUEST, (now, write.attempts, write.key))
             case Failure(key, kind, error, attempts):
                 self._db.execute(schema.FAIL_REQUEST, (now, kind, error, attempts, key))
@@ -200,7 +214,7 @@ class SqliteJournal:
         owner = "" if self._owner is None else self._owner.name
         if row is None:
             request = intent.request
-            values = (intent.key, intent.sample, request.provider, request.model, _dump_request(request))
+            values = (intent.key, intent.sample, request.provider, request.model, dump_request(request))
             self._db.execute(schema.INSERT_REQUEST, (*values, owner, now, now))
             return "claimed"
         entry = self._entry(intent.key, row)
@@ -211,11 +225,24 @@ class SqliteJournal:
         self._db.execute(schema.TAKE_REQUEST, (owner, now, intent.key))
         return "claimed"
 
+    def _adopt(self, record: Record) -> int:
+        intent, answer = record.intent, record.answer
+        request = (intent.request.provider, intent.request.model, dump_request(intent.request), record.state)
+        ends = (record.created, record.updated, record.error_kind, record.error, record.tries)
+        self._db.execute(schema.ADOPT_REQUEST, (intent.key, intent.sample, *request, *ends))
+        self._db.executemany(schema.ADOPT_ATTEMPT, record.attempts)
+        if answer is None:
+            return 0
+        return self._db.execute(schema.INSERT_ANSWER, answer_row(answer, record.updated)).rowcount
+
     def _entry(self, key: str, row: tuple[Any, ...] | None) -> Entry | None:
         if row is None or row[0] == "intended":
             return None
         if row[0] == "answered":
-            return Entry(key, _read_answer(key, self._db.execute(schema.SELECT_ANSWER, (key,)).fetchone()), None)
+            answer = self._db.execute(schema.SELECT_ANSWER, (key,)).fetchone()
+            if answer is None:
+                raise sqlite3.DatabaseError(f"{key} is marked answered, but its answer is missing")
+            return Entry(key, read_answer(answer), None)
         return Entry(key, None, Failure(key, row[2], row[3], row[4])) if row[2] in PERMANENT_KINDS else None
 
     def _live_owners(self, now: float) -> set[str]:
@@ -241,7 +268,9 @@ class SqliteJournal:
         with self._lock:
             try:
                 yield
-            except (sqlite3.Error, zlib.error, OSError) as error:
+            except StoreError as error:
+                raise StoreError(f"{self.path}: {error}") from error
+            except (sqlite3.Error, OSError) as error:
                 raise StoreError(f"{self.path}: the journal cannot be used: {error}; free disk space or restore the "
                                  f"file, then run again") from error  # fmt: skip
 
@@ -264,59 +293,3 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def _answer_row(answer: Answer, now: float) -> tuple[object, ...]:
-    raw, usage = _pack(answer.raw), answer.usage
-    tokens = (usage.input_tokens, usage.cached_input_tokens, usage.output_tokens, usage.reasoning_tokens)
-    said = (answer.model_served, answer.provider_request_id, answer.system_fingerprint)
-    tail = (answer.latency_ms, answer.attempts, int(answer.batch), answer.shape_sent, now)
-    return (answer.key, raw, _digest(raw), *said, *tokens, int(usage.estimated), answer.cost_usd, *tail)
-
-
-def _read_answer(key: str, row: tuple[Any, ...] | None) -> Answer:
-    if row is None:
-        raise sqlite3.DatabaseError(f"{key} is marked answered, but its answer is missing")
-    usage = Usage(row[4], row[5], row[6], row[7], bool(row[8]))
-    return Answer(key, _unpack(row[0]), row[1], row[2], row[3], usage, row[9], row[10], row[11], bool(row[12]), row[13])
-
-
-def _exported(row: tuple[Any, ...], tries: list[tuple[Any, ...]]) -> dict[str, Json]:
-    names = ("started", "latency_ms", "status", "error_kind", "error", "cost_usd", "provider_request_id")
-    said = ("model_served", "provider_request_id", "system_fingerprint", "input_tokens", "cached_input_tokens",
-            "output_tokens", "reasoning_tokens", "usage_estimated", "cost_usd", "latency_ms", "batch")  # fmt: skip
-    answer: dict[str, Json] | None = None
-    if row[6] is not None:
-        answer = {"raw": _unpack(row[6]).decode("utf-8", "replace"), **dict(zip(said, row[7:], strict=True))}
-    return {
-        "key": row[0],
-        "sample": row[1],
-        "state": row[2],
-        "request": json.loads(_unpack(row[3])),
-        "error_kind": row[4],
-        "error": row[5],
-        "answer": answer,
-        "attempts": [dict(zip(names, attempt, strict=True)) for attempt in tries],
-    }
-
-
-def _dump_request(request: TeacherRequest) -> bytes:
-    body: dict[str, Json] = {name: getattr(request, name) for name in request.__slots__}
-    return _pack(dump_canonical(body).encode("utf-8", "surrogatepass"))
-
-
-def _load_request(packed: bytes) -> TeacherRequest:
-    body = json.loads(_unpack(packed).decode("utf-8", "surrogatepass"))
-    return TeacherRequest(**body | {"messages": tuple(Message(*message) for message in body["messages"])})
-
-
-def _pack(data: bytes) -> bytes:
-    return _PACKED + zlib.compress(data, 1) if len(data) > _PACK_OVER_BYTES else data
-
-
-def _unpack(data: bytes) -> bytes:
-    return zlib.decompress(data[len(_PACKED) :]) if data.startswith(_PACKED) else data
-
-
-def _digest(raw: bytes) -> str:
-    return hashlib.sha256(raw).hexdigest()

@@ -125,3 +125,35 @@ def test_a_read_only_journal_is_never_created(tmp_path):
 def test_an_unknown_url_is_a_usage_error():
     with pytest.raises(UsageError, match="postgresql"):
         open_journal("postgresql://x/y")
+
+
+def test_records_move_to_another_journal_and_twice_changes_nothing(journal, tmp_path):
+    tries = [
+        Attempt(KEY, 1.0, 5.0, 500, "overloaded", "x", 0.25, None),
+        Attempt(KEY, 2.0, 5, 200, None, None, 0.5, "r"),
+    ]
+    journal.apply([INTENT, *tries, ANSWER])
+    other = open_journal(str(tmp_path / "other.db"))
+    assert [other.adopt(list(journal.records())), other.adopt(list(journal.records()))] == [1, 0]
+    assert list(other.export()) == list(journal.export())
+    assert (other.stats(), other.verify()) == (journal.stats(), [])
+    other.close()
+
+
+def test_a_packed_bomb_is_refused():
+    import zlib
+
+    from distill.teachers.journal import stored
+
+    bomb = b"\x00z" + zlib.compress(b"0" * (stored.MAX_UNPACKED_BYTES + 1), 1)
+    with pytest.raises(StoreError, match="unfolds"):
+        stored.unpack(bomb)
+
+
+def test_other_workers_are_counted(journal, path):
+    other = open_journal(str(path))
+    reader = open_journal(str(path), read_only=True)
+    assert (journal.workers(), reader.workers()) == (1, 2)
+    reader.close()
+    other.close()
+    assert journal.workers() == 0
