@@ -10,11 +10,10 @@ from typing import Any, cast
 
 from distill.app.runs import Run
 from distill.app.summary import find_judged_system
-from distill.engine.channels import ChannelEntry, Channels
+from distill.engine.channels import ChannelEntry, Channels, hash_files
 from distill.engine.store import Store
 from distill.errors import PromotionRefusedError, UsageError
 from distill.records.json import Json
-from distill.serving.students import hash_student
 
 
 def promote(run: Run, channel: str, *, force: bool, reason: str | None) -> ChannelEntry:
@@ -39,9 +38,8 @@ def promote(run: Run, channel: str, *, force: bool, reason: str | None) -> Chann
         raise UsageError("--force needs --reason TEXT; it is kept in the channel's history")
     student = Store(run.state_dir).verify("evaluate", run.keys["evaluate"]) / "student"
     channels = Channels(run.state_dir)
-    current = channels.read(channel)
     compared = _compared_version(decision, channel)
-    expected = compared if compared is not None else (current.version if current else 0)
+    expected = compared if compared is not None else channels.state(channel).head
     return channels.move(
         channel,
         str(student.relative_to(run.state_dir)),
@@ -69,7 +67,7 @@ def _metadata(run: Run, decision: Mapping[str, Any], student: Path) -> dict[str,
         "heldout_digest": str(decision["heldout_digest"]),
         "thresholds": manifest.get("thresholds", {}),
         "base": manifest.get("base", {}),
-        "files": dict(hash_student(student)),
+        "files": dict(hash_files(student)),
     }
 
 

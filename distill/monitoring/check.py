@@ -41,7 +41,7 @@ def check(channel: str, log: LogReader, config: MonitorConfig, *, state_dir: Pat
         StoreError: the channel's history is damaged.
     """
     channels = Channels(state_dir, clock=lambda: datetime.fromtimestamp(now, UTC))
-    entry = channels.read(channel)
+    head, entry, _ = channels.state(channel)
     if entry is None:
         raise UsageError(f"channel {channel!r} points at nothing; promote a run first")
     since = datetime.fromisoformat(entry.when).timestamp()
@@ -50,7 +50,7 @@ def check(channel: str, log: LogReader, config: MonitorConfig, *, state_dir: Pat
     )
     actions = _write_policy(health, config, state_dir, now)
     if config.rollback and should_roll_back(health):
-        actions.append(_roll_back(channels, entry, health))
+        actions.append(_roll_back(channels, entry, head, health))
     if config.webhook is not None and health.status == "unhealthy":
         actions.append(_page(config.webhook, replace(health, actions=tuple(actions))))
     return replace(health, actions=tuple(actions))
@@ -89,10 +89,10 @@ def _write_policy(health: Health, config: MonitorConfig, state_dir: Path, now: f
     return actions
 
 
-def _roll_back(channels: Channels, entry: ChannelEntry, health: Health) -> str:
+def _roll_back(channels: Channels, entry: ChannelEntry, head: int, health: Health) -> str:
     why = ", ".join(sorted(health.alarms()))
     try:
-        new = channels.rollback(entry.channel, who="monitor", why=why, expected_version=entry.version)
+        new = channels.rollback(entry.channel, who="monitor", why=why, expected_version=head)
     except (UsageError, PromotionRefusedError) as error:
         return f"could not roll back: {error}"
     return f"rolled back to version {new.restores}"

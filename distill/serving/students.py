@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from distill.engine.channels import ChannelEntry, Channels
-from distill.engine.store import digest_file, list_files
+from distill.engine.channels import ChannelEntry, Channels, hash_files
 from distill.errors import StoreError, UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt
@@ -60,11 +59,6 @@ def read_threshold(thresholds: object) -> float | None:
     return float(value)
 
 
-def hash_student(directory: Path) -> dict[str, str]:
-    """Return file name -> sha256 of a student directory: what `promote` stores under `files` in the metadata."""
-    return {str(path.relative_to(directory)): digest_file(path) for path in list_files(directory)}
-
-
 def load_entry(entry: ChannelEntry, state_dir: Path, load: Loader = load_student) -> LoadedStudent:
     """Load a channel entry's target, after checking its files against the hashes recorded at promotion.
 
@@ -73,7 +67,7 @@ def load_entry(entry: ChannelEntry, state_dir: Path, load: Loader = load_student
     """
     directory = state_dir / entry.target
     expected = entry.metadata.get("files")
-    if expected is not None and expected != hash_student(directory):
+    if expected is not None and expected != hash_files(directory):
         raise StoreError(f"{directory}: files differ from what was promoted; promote again or restore them")
     return load(directory, f"{entry.channel}@{entry.version}")
 
