@@ -166,6 +166,10 @@ def _check_unbuilt(student: StudentConfig) -> Found:
         yield ("student", "objective", "teacher_model"), "a local teacher model is not built yet; leave it out"
     if student.kind == "causal_lm" and (objective.soft > 0 or objective.hard == 0):
         yield ("student", "objective"), "causal_lm learns from hard answers only so far; use {hard: 1.0, soft: 0.0}"
+    if student.kind == "seq2seq" and objective.soft > 0:
+        yield ("student", "objective", "soft"), "seq2seq learns from answers and rationales only so far; use soft: 0.0"
+    if student.kind == "seq2seq" and objective.hard == 0:
+        yield ("student", "objective", "hard"), "must be > 0 for seq2seq, or it never learns to answer"
 
 
 def _check_teacher(teacher: TeacherConfig) -> Found:

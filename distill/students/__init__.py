@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 STUDENTS: dict[str, str] = {
     "classifier": "distill.students.classifier",
     "causal_lm": "distill.students.causal_lm",
+    "seq2seq": "distill.students.seq2seq",
 }
 """Kind -> module that holds `STUDENT`."""
 

@@ -46,10 +46,13 @@ def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -
 
 
 def silence_dropout(model: nn.Module) -> None:
-    """Set every dropout of `model` to zero; adapters added later keep their own."""
+    """Set every dropout of `model` to zero, also those kept as a number (T5); adapters added later keep their own."""
     for module in model.modules():
         if isinstance(module, nn.Dropout):
             module.p = 0.0
+        for name in ("dropout", "attention_dropout", "activation_dropout"):
+            if isinstance(getattr(module, name, None), float):
+                setattr(module, name, 0.0)
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:

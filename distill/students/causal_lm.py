@@ -12,8 +12,8 @@ from transformers import PreTrainedModel, set_seed
 from distill.errors import DataError, StoreError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Answer, Prompt
-from distill.students.adapters import adapt, count_parameters, silence_dropout
-from distill.students.batching import pack_sorted, plan_batches
+from distill.students.adapters import adapt, silence_dropout
+from distill.students.batching import plan_batches
 from distill.students.chat import Chat, open_chat
 from distill.students.config import StudentConfig
 from distill.students.device import place
@@ -24,15 +24,14 @@ from distill.students.foundation import (
     reload_foundation,
     save_weights,
 )
-from distill.students.generation import generate_greedy
+from distill.students.generation import answer_prompts, generate_greedy
 from distill.students.lm_model import CausalModel
 from distill.students.lm_rows import encode_lm_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.summary import describe_drops, summarise_training
 from distill.students.trainer import fit
 from distill.tasks.config import TaskConfig
-
-BATCH_TOKENS = 4096
 
 
 class CausalStudent:
@@ -61,7 +60,7 @@ class CausalStudent:
         chat = open_chat(foundation.tokenizer)
         train, held = (encode_lm_rows(rows, chat, config) for rows in (lessons.train, lessons.validation))
         if not train.rows:
-            raise DataError(f"no row is left to train on: {train.dropped or 'none was given'}")
+            raise DataError("no row is left to train on: " + describe_drops(train.dropped))
         if not config.base_dropout:
             silence_dropout(foundation.model)
         set_seed(config.seed)
@@ -82,19 +81,7 @@ class CausalStudent:
             chat_template_sha256=chat.template_sha256,
         )
         write_manifest(output_dir, manifest)
-        trainable, total = count_parameters(model)
-        return TrainingReport(
-            rows_trained=len(train.rows),
-            rows_dropped=train.dropped,
-            steps=result.steps,
-            tokens=result.tokens,
-            seconds=time.perf_counter() - start,
-            trainable_parameters=trainable,
-            total_parameters=total,
-            best_validation_loss=result.best_validation_loss,
-            history=result.history,
-            base=foundation.base.as_json(),
-        )
+        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> CausalPredictor:
         """Load what `train` wrote.
@@ -124,31 +111,16 @@ class CausalPredictor:
         self.model, self.chat, self.manifest = model, chat, manifest
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
-        """Answer prompts in order; `latency_ms` is batch time / batch size.
-
-        `error_kind` is "truncated" for an answer without an end, "overlong" for a prompt over `max_length_tokens`.
-        """
-        config = self.manifest.config
-        encoded = [self.chat.encode_prompt(prompt) for prompt in prompts]
-        answers = [Answer(p.id, "", None, len(e), 0, 0.0, "overlong") for p, e in zip(prompts, encoded, strict=True)]
-        fits = [i for i, ids in enumerate(encoded) if len(ids) <= config.max_length_tokens]
-        for batch in pack_sorted([len(encoded[i]) for i in fits], BATCH_TOKENS):
-            rows = [fits[i] for i in batch]
-            start = time.perf_counter()
-            made = generate_greedy(
-                self.model,
-                [encoded[i] for i in rows],
-                self.chat.stop_ids,
-                int(cast("int", self.chat.tokenizer.pad_token_id or 0)),
-                config.max_new_tokens,
-            )
-            each_ms = (time.perf_counter() - start) * 1000 / len(rows)
-            for i, one in zip(rows, made, strict=True):
-                text = cast("str", self.chat.tokenizer.decode(one.ids, skip_special_tokens=True))
-                kind = None if one.stopped else "truncated"
-                count = len(one.ids) + one.stopped
-                answers[i] = Answer(prompts[i].id, text, one.confidence, len(encoded[i]), count, each_ms, kind)
-        return answers
+        """Answer prompts in order, as `answer_prompts` says."""
+        config, tokenizer = self.manifest.config, self.chat.tokenizer
+        pad_id = int(cast("int", tokenizer.pad_token_id or 0))
+        return answer_prompts(
+            prompts,
+            [self.chat.encode_prompt(prompt) for prompt in prompts],
+            config.max_length_tokens,
+            lambda ids: generate_greedy(self.model, ids, self.chat.stop_ids, pad_id, config.max_new_tokens),
+            lambda ids: cast("str", tokenizer.decode(ids, skip_special_tokens=True)),
+        )
 
 
 STUDENT = CausalStudent()

@@ -12,7 +12,7 @@ from transformers import PreTrainedTokenizerBase, set_seed
 
 from distill.errors import ConfigError, DataError, Problem, StoreError
 from distill.records.runtime import RuntimeConfig
-from distill.students.adapters import adapt, count_parameters, silence_dropout
+from distill.students.adapters import adapt, silence_dropout
 from distill.students.batching import plan_batches
 from distill.students.classifier_model import ClassifierModel
 from distill.students.classifier_predictor import ClassifierPredictor, fit_temperature
@@ -29,6 +29,7 @@ from distill.students.foundation import (
 from distill.students.label_rows import encode_label_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.summary import describe_drops, summarise_training
 from distill.students.text_encoding import join_prompt
 from distill.students.trainer import fit
 from distill.tasks.config import TaskConfig
@@ -74,19 +75,7 @@ class ClassifierStudent:
         temperature = fit_temperature(model, held, placement.device)
         manifest = StudentManifest("classifier", task, config, foundation.base.as_json(), labels, temperature)
         save_student(output_dir, model, foundation.tokenizer, manifest)
-        trainable, total = count_parameters(model)
-        return TrainingReport(
-            rows_trained=len(train.lengths),
-            rows_dropped=train.dropped,
-            steps=result.steps,
-            tokens=result.tokens,
-            seconds=time.perf_counter() - start,
-            trainable_parameters=trainable,
-            total_parameters=total,
-            best_validation_loss=result.best_validation_loss,
-            history=result.history,
-            base=foundation.base.as_json(),
-        )
+        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> ClassifierPredictor:
         """Load what `train` wrote.
@@ -126,11 +115,6 @@ def require_labels(task: TaskConfig) -> tuple[str, ...]:
     if not task.labels or (len(task.labels) < 2 and task.output == "label"):
         raise ConfigError([Problem("", "task.labels", "a classifier needs the label set (two labels or more)")])
     return tuple(task.labels)
-
-
-def describe_drops(dropped: dict[str, list[str]]) -> str:
-    """Say how many rows were dropped for which reason."""
-    return ", ".join(f"{len(ids)} {reason}" for reason, ids in sorted(dropped.items())) or "none was given"
 
 
 def build_model(foundation: Foundation, config: StudentConfig, labels: int, *, multi: bool) -> ClassifierModel:

@@ -27,10 +27,13 @@ class Lessons:
 
 @dataclass(frozen=True, slots=True)
 class TrainingReport:
-    """What training did: counts, losses, times; written to training.json by the stage."""
+    """What training did: counts, losses, times, and each row that was left out or cut; training.json of the stage."""
 
     rows_trained: int
     rows_dropped: dict[str, list[str]]
+    rows_truncated: list[str]
+    validation_rows: int
+    validation_rows_dropped: dict[str, list[str]]
     steps: int
     tokens: int
     seconds: float

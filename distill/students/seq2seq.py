@@ -1,0 +1,154 @@
+"""The seq2seq student (T5 and its kin): one source, an answer, and the teacher's rationale as a second task."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
+
+from distill.errors import ConfigError, DataError, Problem
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Answer, Prompt
+from distill.students.adapters import adapt, silence_dropout
+from distill.students.batching import plan_batches
+from distill.students.config import StudentConfig
+from distill.students.device import place
+from distill.students.foundation import lay_foundation, load_full, load_weights, reload_foundation, save_weights
+from distill.students.generation import answer_prompts, generate_from_source
+from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.seq2seq_model import Seq2SeqModel
+from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
+from distill.students.summary import describe_drops, summarise_training
+from distill.students.text_encoding import encode_texts, join_prompt
+from distill.students.trainer import fit
+from distill.tasks.config import TaskConfig
+
+
+class Seq2SeqStudent:
+    """Trains and loads encoder-decoders."""
+
+    def train(
+        self,
+        lessons: Lessons,
+        task: TaskConfig,
+        config: StudentConfig,
+        runtime: RuntimeConfig,
+        output_dir: Path,
+        work_dir: Path,
+        on_progress: OnProgress | None = None,
+    ) -> TrainingReport:
+        """Train on `lessons` and write the student under `output_dir`.
+
+        Raises:
+            DataError: no row is left to train on, or rationales are wanted and none was given.
+            ConfigError: the base cannot be resolved, or is not an encoder-decoder with an end token.
+        """
+        start = time.perf_counter()
+        placement = place(runtime.device)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        foundation = lay_foundation("seq2seq", config, collect_texts(lessons), output_dir)
+        codes = find_codes(foundation.model, foundation.tokenizer)
+        train, held = (
+            encode_seq2seq_rows(rows, foundation.tokenizer, codes, config)
+            for rows in (lessons.train, lessons.validation)
+        )
+        require_rows(train, config)
+        if not config.base_dropout:
+            silence_dropout(foundation.model)
+        set_seed(config.seed)
+        lm = adapt(foundation.model, config.lora, foundation.base)
+        model = Seq2SeqModel(lm, config.objective).to(placement.device)
+        plan = plan_batches(
+            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
+        )
+        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        save_weights(lm, output_dir)
+        foundation.tokenizer.save_pretrained(output_dir)
+        labels = tuple(task.labels or ())
+        write_manifest(output_dir, StudentManifest("seq2seq", task, config, foundation.base.as_json(), labels))
+        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
+
+    def load(self, directory: Path, runtime: RuntimeConfig) -> Seq2SeqPredictor:
+        """Load what `train` wrote.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        manifest = read_manifest(directory)
+        placement = place(runtime.device)
+        if manifest.config.lora is None:
+            foundation = load_full("seq2seq", directory)
+        else:
+            foundation = reload_foundation("seq2seq", directory, manifest)
+        model = load_weights(directory, foundation, merge=True)
+        moved = model.to(placement.device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
+        return Seq2SeqPredictor(moved.eval(), foundation.tokenizer, manifest)
+
+
+class Seq2SeqPredictor:
+    """Answers by greedy decoding; confidence is the geometric mean of the answer's token probabilities."""
+
+    def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, manifest: StudentManifest) -> None:
+        """Bind a model in eval mode to its tokenizer."""
+        self.model, self.tokenizer, self.manifest = model, tokenizer, manifest
+        self.codes = find_codes(model, tokenizer)
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Answer prompts in order, as `answer_prompts` says; the rationale is taught, never decoded here."""
+        config = self.manifest.config
+        start, end, pad = self.codes
+        return answer_prompts(
+            prompts,
+            encode_texts(self.tokenizer, [join_prompt(prompt) for prompt in prompts]),
+            min(config.max_length_tokens, self.tokenizer.model_max_length),
+            lambda ids: generate_from_source(self.model, ids, start, end, pad, config.max_new_tokens),
+            lambda ids: cast("str", self.tokenizer.decode(ids, skip_special_tokens=True)),
+        )
+
+
+STUDENT = Seq2SeqStudent()
+
+
+def find_codes(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Codes:
+    """Return the special ids a base decodes with.
+
+    Raises:
+        ConfigError: it has no decoder start, or its tokenizer no end-of-sequence token.
+    """
+    config: Any = model.config
+    start, end = getattr(config, "decoder_start_token_id", None), cast("int | None", tokenizer.eos_token_id)
+    if start is None or end is None:
+        problem = "a seq2seq base needs decoder_start_token_id and a tokenizer with an end-of-sequence token"
+        raise ConfigError([Problem("", "student.base", problem)])
+    pad = tokenizer.pad_token_id
+    return Codes(int(start), end, int(cast("int", end if pad is None else pad)))
+
+
+def require_rows(train: Seq2SeqRows, config: StudentConfig) -> None:
+    """Check that there is something to learn.
+
+    Raises:
+        DataError: no row is left, or rationales are wanted and no row has one.
+    """
+    if not train.rows:
+        raise DataError("no row is left to train on: " + describe_drops(train.dropped))
+    if config.objective.rationale > 0 and not any(row.rationale for row in train.rows):
+        why = describe_drops(train.rationale_left_out)
+        raise DataError(
+            f"objective.rationale is {config.objective.rationale:g} and no row has a usable rationale ({why}); "
+            "have the teacher give its reasons, or set the weight to 0"
+        )
+
+
+def collect_texts(lessons: Lessons) -> list[str]:
+    """Return every training text, for a tokenizer made on the spot."""
+    return [
+        part
+        for row in lessons.train
+        for part in (row.prompt.system or "", row.prompt.user, row.target, row.rationale or "")
+        if part
+    ]
