@@ -1,4 +1,4 @@
-"""The language-model student while it is trained: logits are computed at supervised positions only.
+"""The language-model student while it is trained: its head works at supervised positions only, a chunk at a time.
 
 Letters: B rows, T positions, N supervised positions, H hidden, V vocabulary.
 """
@@ -10,11 +10,12 @@ from typing import cast
 import peft
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 from transformers import PreTrainedModel
 
 from distill.students.config import ObjectiveConfig
+from distill.students.head_loss import Head, RowLoss, sum_head_loss, sum_logit_loss
 from distill.students.lm_rows import IGNORED
+from distill.students.sparse_targets import hard_targets
 from distill.students.trainer import Batch, LossSum
 
 _HEAD_EXTRAS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
@@ -32,19 +33,18 @@ class CausalModel(nn.Module):
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch (keys: ids, targets, loss_weight)."""
         supervised_BT = batch["targets"] != IGNORED
-        logits_NV = self.logits_at(batch["ids"], supervised_BT)
-        target_N, weight_N = batch["targets"][supervised_BT], batch["loss_weight"][supervised_BT]
-        loss_N = functional.cross_entropy(logits_NV.float(), target_N, reduction="none")
-        return LossSum((loss_N * weight_N).sum() * self.objective.hard, weight_N.sum())
+        weight_N = batch["loss_weight"][supervised_BT]
+        targets = hard_targets(batch["targets"][supervised_BT], weight_N * self.objective.hard)
+        return LossSum(self.loss_at(batch["ids"], supervised_BT, targets), weight_N.sum())
 
-    def logits_at(self, ids_BT: Tensor, where_BT: Tensor) -> Tensor:
-        """Return logits_NV at the marked positions."""
+    def loss_at(self, ids_BT: Tensor, where_BT: Tensor, row_loss: RowLoss) -> Tensor:
+        """Return the summed loss of the logits at the marked positions."""
         model = bare(self.lm)
         head = model.get_output_embeddings()
         if head is None or any(getattr(model.config, name, None) for name in _HEAD_EXTRAS):
-            return cast("Tensor", model(input_ids=ids_BT, use_cache=False).logits[where_BT])
+            return sum_logit_loss(model(input_ids=ids_BT, use_cache=False).logits[where_BT], row_loss)
         hidden_BTH = model.get_decoder()(input_ids=ids_BT, use_cache=False).last_hidden_state
-        return cast("Tensor", head(hidden_BTH[where_BT]))
+        return sum_head_loss(hidden_BTH[where_BT], cast("Head", head), row_loss)
 
 
 def bare(lm: PreTrainedModel | peft.PeftModel) -> PreTrainedModel:
