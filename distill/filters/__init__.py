@@ -1,8 +1,12 @@
 """Filters: bad teacher answers never reach training, and every drop has a reason."""
 
-from distill.filters.chain import ChainResult, DroppedRow, FunnelStep, run_chain
-from distill.filters.duplicates import hash_runs
-from distill.filters.protocol import Filter, FilterContext, NoOptions
+from distill.filters.batch import Judged, Mark, RowEngine, judge_batch, judge_locally
+from distill.filters.chain import ChainResult, run_chain
+from distill.filters.contamination import hash_runs
+from distill.filters.funnel import DroppedRow, FunnelStep
+from distill.filters.protocol import Filter, FilterContext, Heldout, Judgement, NoOptions, Reread
+from distill.filters.rows import Rows
+from distill.filters.services import EmbeddingModel, Losses, Question, Reply, Services
 from distill.filters.spec import FilterSpec, filter_versions
 from distill.filters.table import FILTERS
 
@@ -10,12 +14,26 @@ __all__ = [
     "FILTERS",
     "ChainResult",
     "DroppedRow",
+    "EmbeddingModel",
     "Filter",
     "FilterContext",
     "FilterSpec",
     "FunnelStep",
+    "Heldout",
+    "Judged",
+    "Judgement",
+    "Losses",
+    "Mark",
     "NoOptions",
+    "Question",
+    "Reply",
+    "Reread",
+    "RowEngine",
+    "Rows",
+    "Services",
     "filter_versions",
     "hash_runs",
+    "judge_batch",
+    "judge_locally",
     "run_chain",
 ]

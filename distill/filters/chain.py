@@ -1,76 +1,121 @@
-"""The chain: filters in order over a table; kept and rejected rows, and a funnel that counts every drop."""
+"""The chain: filters in order over a table; kept and rejected rows, and a funnel that counts every drop.
+
+Neighbouring order-free filters make one segment, judged batch by batch by an engine; the others see all rows at once.
+"""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from itertools import groupby
 
+import numpy as np
 import pyarrow as pa
 
+from distill.filters.batch import Judged, RowEngine, judge_batch, judge_locally
+from distill.filters.funnel import FunnelStep, StepFacts, describe_step, find_warnings, total_usd
 from distill.filters.protocol import FilterContext
+from distill.filters.rows import Rows
 from distill.filters.spec import FilterSpec
 from distill.records.tables import REJECTED
 from distill.records.verdict import Verdict
 
-SAMPLES_PER_REASON = 3
-SUSPICIOUS_DROP = 0.5
-SUSPICIOUS_ROWS = 1000
-"""Rows from which a filter that drops none of them is worth a note."""
-
-
-@dataclass(frozen=True, slots=True)
-class DroppedRow:
-    """A dropped row, for people."""
-
-    id: str
-    text: str
-    answer: str
-    reason: str
-    evidence: str
-
-
-@dataclass(frozen=True, slots=True)
-class FunnelStep:
-    """What one filter did: rows in and out, drops by reason, the dollars dropped answers cost (None: unknown)."""
-
-    filter: str
-    rows_in: int
-    rows_out: int
-    reasons: dict[str, int]
-    usd_dropped: float | None
-    samples: list[DroppedRow]
-
 
 @dataclass(frozen=True, slots=True)
 class ChainResult:
-    """`kept` has the candidates' schema and order; `rejected` adds filter, reason and evidence."""
+    """`kept` has the candidates' schema and order; `rejected` adds filter, reason and evidence.
+
+    `seconds` is each filter's time, in the order of the funnel: never part of an artifact's tables.
+    """
 
     kept: pa.Table
     rejected: pa.Table
     funnel: tuple[FunnelStep, ...]
     warnings: tuple[str, ...]
+    seconds: tuple[float, ...] = ()
 
 
-def run_chain(candidates: pa.Table, specs: Sequence[FilterSpec], context: FilterContext) -> ChainResult:
-    """Judge the rows by each filter in turn; a dropped row is not seen by later ones."""
-    kept = candidates
-    rejected: list[pa.Table] = []
-    funnel: list[FunnelStep] = []
-    warnings: list[str] = []
-    for spec in specs:
-        verdicts = spec.member.judge(kept, spec.config, context)
-        mask = [verdict.keep for verdict in verdicts]
-        dropped = kept.filter(pa.array([not keep for keep in mask], pa.bool_()))
-        reasons = [verdict for verdict in verdicts if not verdict.keep]
-        step = _describe(spec.name, kept.num_rows, dropped, reasons)
-        funnel.append(step)
-        warnings += _warn(step)
-        rejected.append(_label(dropped, spec.name, reasons))
-        kept = kept.filter(pa.array(mask, pa.bool_()))
-    empty = pa.Table.from_pylist([], schema=REJECTED)
-    return ChainResult(kept, pa.concat_tables([empty, *rejected]), tuple(funnel), tuple(warnings))
+def run_chain(
+    candidates: pa.Table, specs: Sequence[FilterSpec], context: FilterContext, engine: RowEngine = judge_locally
+) -> ChainResult:
+    """Judge the rows by each filter in turn; a dropped row is not seen by later ones.
+
+    Raises:
+        DataError: what a filter guards does not hold.
+    """
+    chain = _Chain(candidates)
+    for order_free, members in groupby(specs, key=lambda spec: spec.order_free):
+        segment = tuple(members)
+        if order_free:
+            chain.take(segment, _gather(engine(chain.kept, segment, context), len(segment)))
+            continue
+        for spec in segment:
+            chain.take((spec,), judge_batch(chain.kept, (spec,), context))
+    return chain.finish()
+
+
+def _gather(batches: Iterable[Judged], steps: int) -> Judged:
+    """Put the batches of a segment together as if it had been one batch."""
+    whole = Judged(0, [], [0.0] * steps, [()] * steps, [0.0] * steps)
+    for batch in batches:
+        whole.marks += [mark._replace(row=mark.row + whole.rows) for mark in batch.marks]
+        whole.rows += batch.rows
+        for step in range(steps):
+            whole.seconds[step] += batch.seconds[step]
+            whole.notes[step] = tuple(dict.fromkeys(whole.notes[step] + batch.notes[step]))
+            before, usd = whole.usd[step], batch.usd[step]
+            whole.usd[step] = None if before is None or usd is None else before + usd
+    return whole
+
+
+class _Chain:
+    """The rows that are left, and what has been taken from them."""
+
+    def __init__(self, candidates: pa.Table) -> None:
+        self.kept = candidates
+        self._rejected: list[pa.Table] = []
+        self._funnel: list[FunnelStep] = []
+        self._warnings: list[str] = []
+        self._seconds: list[float] = []
+        self._usd = total_usd(candidates)
+
+    def take(self, specs: Sequence[FilterSpec], judged: Judged) -> None:
+        """Take out of the rows what a segment dropped, change what it changed, and count both."""
+        edits: dict[int, Mapping[str, str | None]] = {}
+        for mark in judged.marks:
+            if mark.verdict.edits:
+                edits[mark.row] = {**edits.get(mark.row, {}), **mark.verdict.edits}
+        rows = Rows(self.kept).edit(edits).table if edits else self.kept
+        left = rows.num_rows
+        gone: list[int] = []
+        for step, spec in enumerate(specs):
+            marks = sorted((mark for mark in judged.marks if mark.step == step), key=lambda mark: mark.row)
+            drops = [mark.row for mark in marks if not mark.verdict.keep]
+            verdicts = [mark.verdict for mark in marks if not mark.verdict.keep]
+            dropped = rows.take(pa.array(drops, pa.int64()))
+            edited = [mark.verdict for mark in marks if mark.verdict.keep]
+            usd, notes = judged.usd[step], judged.notes[step]
+            funnel = describe_step(StepFacts(spec.member, left, dropped, verdicts, edited, notes, usd, self._usd))
+            self._usd = None if usd is None or self._usd is None else self._usd + usd
+            self._funnel.append(funnel)
+            self._warnings += find_warnings(funnel, spec.member)
+            self._rejected.append(_label(dropped, spec.name, verdicts))
+            left -= len(drops)
+            gone += drops
+        self._seconds += judged.seconds
+        self.kept = rows.filter(_all_but(gone, rows.num_rows)) if gone else rows
+
+    def finish(self) -> ChainResult:
+        """Return what the chain came to."""
+        empty = pa.Table.from_pylist([], schema=REJECTED)
+        rejected = pa.concat_tables([empty, *self._rejected])
+        return ChainResult(self.kept, rejected, tuple(self._funnel), tuple(self._warnings), tuple(self._seconds))
+
+
+def _all_but(gone: Sequence[int], rows: int) -> pa.Array:
+    mask = np.ones(rows, bool)
+    mask[np.array(gone, np.int64)] = False
+    return pa.array(mask)
 
 
 def _label(dropped: pa.Table, name: str, verdicts: Sequence[Verdict]) -> pa.Table:
@@ -82,32 +127,3 @@ def _label(dropped: pa.Table, name: str, verdicts: Sequence[Verdict]) -> pa.Tabl
     for column, values in columns:
         dropped = dropped.append_column(column, pa.array(values, pa.string()))
     return dropped.cast(REJECTED)
-
-
-def _describe(name: str, rows_in: int, dropped: pa.Table, verdicts: Sequence[Verdict]) -> FunnelStep:
-    reasons = Counter(verdict.reason for verdict in verdicts)
-    costs = cast("list[float | None]", dropped.column("cost_usd").to_pylist())
-    samples: dict[str, list[DroppedRow]] = defaultdict(list)
-    shown = cast("list[dict[str, Any]]", dropped.select(["id", "text", "answer"]).to_pylist())
-    for row, verdict in zip(shown, verdicts, strict=True):
-        if len(samples[verdict.reason]) < SAMPLES_PER_REASON:
-            samples[verdict.reason].append(
-                DroppedRow(row["id"], row["text"], row["answer"] or "", verdict.reason, verdict.evidence)
-            )
-    return FunnelStep(
-        filter=name,
-        rows_in=rows_in,
-        rows_out=rows_in - len(verdicts),
-        reasons=dict(sorted(reasons.items())),
-        usd_dropped=None if any(cost is None for cost in costs) else float(sum(cost or 0.0 for cost in costs)),
-        samples=[row for reason in sorted(samples) for row in samples[reason]],
-    )
-
-
-def _warn(step: FunnelStep) -> list[str]:
-    dropped = step.rows_in - step.rows_out
-    if step.rows_in and dropped > SUSPICIOUS_DROP * step.rows_in:
-        return [f"filter {step.filter} dropped {dropped} of {step.rows_in} rows: {step.reasons}"]
-    if step.rows_in >= SUSPICIOUS_ROWS and not dropped:
-        return [f"note: filter {step.filter} dropped none of {step.rows_in} rows"]
-    return []

@@ -1,94 +1,73 @@
-"""Personal data and secrets: rows that hold a card number, an IBAN, an address, a phone number or a key are dropped.
-
-Card numbers and IBANs count only with a right checksum; evidence names the kind and the place, never the value.
-"""
+"""`pii`: drops or masks rows with personal data and secrets; evidence names kind and place, never the value."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable
-from typing import Literal
+import json
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
 
 from pydantic import Field
 
-from distill.filters.members import RowFilter
+from distill.filters.base import RowFilter
+from distill.filters.pii_patterns import KINDS, PiiKind, find_pii, mask_pii
 from distill.filters.protocol import FilterContext
 from distill.records.frozen import Frozen
+from distill.records.json import Json, dump_canonical
 from distill.records.verdict import KEEP, Verdict
-
-PiiKind = Literal["card", "iban", "email", "phone", "key"]
-KINDS: tuple[PiiKind, ...] = ("card", "iban", "email", "phone", "key")
 
 
 class PiiConfig(Frozen):
-    """What to look for, and where."""
+    """What to look for, where, and what to do about it."""
 
     kinds: tuple[PiiKind, ...] = Field(default=KINDS, min_length=1)
-    """Kinds of personal data that drop a row."""
+    """Kinds of personal data."""
     columns: tuple[Literal["answer", "text"], ...] = Field(default=("answer", "text"), min_length=1)
     """Where to look: the teacher's answer, the input, or both."""
+    action: Literal["drop", "mask"] = "drop"
+    """`drop` the row, or `mask` each datum as `[kind]` in answer and input and keep it."""
 
 
-def is_card(number: str) -> bool:
-    """Tell whether 13 to 19 digits (spaces and hyphens between them) pass the Luhn check (ISO/IEC 7812-1, annex B)."""
-    digits = [int(char) for char in number if char.isdigit()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
-        return False
-    doubled = [sum(divmod(2 * digit, 10)) for digit in digits[-2::-2]]
-    return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
+class _State(NamedTuple):
+    config: PiiConfig
+    context: FilterContext
 
 
-def is_iban(text: str) -> bool:
-    """Tell whether a text is an IBAN with right check digits (ISO 13616, mod 97)."""
-    compact = "".join(text.split()).upper()
-    if not 15 <= len(compact) <= 34:
-        return False
-    return int("".join(str(int(char, 36)) for char in compact[4:] + compact[:4])) % 97 == 1
-
-
-def _is_any(_: str) -> bool:
-    return True
-
-
-_FOUND: dict[PiiKind, tuple[re.Pattern[str], Callable[[str], bool]]] = {
-    "card": (re.compile(r"(?<![\d.,-])[2-6]\d(?:[ -]?\d){11,17}(?![\d-]|[.,]\d)", re.ASCII), is_card),
-    "iban": (re.compile(r"\b[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,4})?)\b"), is_iban),
-    "email": (re.compile(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}\b"), _is_any),
-    "phone": (
-        re.compile(
-            r"(?<![\w+])\+[1-9]\d{0,2}(?:[ .-]?\(?\d{1,4}\)?){2,5}\d(?!\w)|(?<!\w)\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?!\w)",
-            re.ASCII,
-        ),
-        lambda text: 8 <= sum(char.isdigit() for char in text) <= 15,
-    ),
-    "key": (
-        re.compile(
-            r"\b(?:sk-[A-Za-z0-9_-]{20,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{36}|xox[abprs]-[A-Za-z0-9-]{10,}"
-            r"|AIza[A-Za-z0-9_-]{35}|hf_[A-Za-z0-9]{30,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,})"
-            r"|-----BEGIN [A-Z ]*PRIVATE KEY-----"
-        ),
-        _is_any,
-    ),
-}
-
-
-def find_pii(text: str, kinds: tuple[PiiKind, ...] = KINDS) -> tuple[PiiKind, int] | None:
-    """Return kind and character offset of the first personal datum, in the order of `kinds`, or None."""
-    for kind in kinds:
-        pattern, is_valid = _FOUND[kind]
-        for found in pattern.finditer(text):
-            if is_valid(found.group()):
-                return kind, found.start()
-    return None
-
-
-def _pii(config: PiiConfig, _: FilterContext, answer: str | None, text: str | None) -> Verdict:
-    values = {"answer": answer, "text": text}
+def _pii(state: _State, answer: str | None, text: str | None, columns_json: str | None) -> Verdict:
+    config = state.config
+    found: list[str] = []
     for column in config.columns:
-        found = find_pii(values[column] or "", config.kinds)
-        if found is not None:
-            return Verdict(False, f"pii_{found[0]}", f"{found[0]} in {column} at character {found[1]}")
-    return KEEP
+        data = find_pii((answer if column == "answer" else text) or "", config.kinds)
+        found += [f"{datum.kind} in {column} at character {datum.start}" for datum in data]
+    if not found:
+        return KEEP
+    if config.action == "mask":
+        return _mask(state, answer, text, columns_json, found)
+    return Verdict(False, f"pii_{found[0].split()[0]}", found[0])
 
 
-PII = RowFilter("pii", 1, ("answer", "text"), _pii, PiiConfig)
+def _mask(
+    state: _State, answer: str | None, text: str | None, columns_json: str | None, found: Sequence[str]
+) -> Verdict:
+    kinds = state.config.kinds
+    edits: dict[str, str | None] = {}
+    if "answer" in state.config.columns and (masked := mask_pii(answer or "", kinds)) != answer:
+        again = state.context.reread(masked)
+        if again.error is not None:
+            return Verdict(False, "pii_not_masked", f"{found[0]}: without it the answer is {again.error}")
+        edits |= {"answer": masked, "value_json": again.value_json, "target": again.target}
+    if "text" in state.config.columns and text:
+        edits["text"] = mask_pii(text, kinds)
+        edits["columns_json"] = dump_canonical(mask_strings(json.loads(columns_json or "{}"), kinds))
+    return Verdict(True, "masked", "; ".join(found), edits)
+
+
+def mask_strings(value: Json, kinds: Sequence[PiiKind] = KINDS) -> Json:
+    """Return a JSON value with every string in it masked."""
+    if isinstance(value, str):
+        return mask_pii(value, kinds)
+    if isinstance(value, Mapping):
+        return {key: mask_strings(inner, kinds) for key, inner in value.items()}
+    return [mask_strings(inner, kinds) for inner in value] if isinstance(value, Sequence) else value
+
+
+PII = RowFilter("pii", 2, ("answer", "text", "columns_json"), _pii, PiiConfig, prepare=_State, asks_again=False)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from pydantic import Field, model_validator
 
-from distill.filters.protocol import Filter
+from distill.filters.protocol import Filter, Need
 from distill.filters.table import FILTERS
 from distill.records.frozen import Frozen
 
@@ -46,6 +46,16 @@ class FilterSpec(Frozen):
         """True when each row is judged by itself."""
         return self.member.order_free
 
+    @property
+    def needs(self) -> tuple[Need, ...]:
+        """Services it cannot work without."""
+        return self.member.needs_of(self.config)
+
+    @property
+    def is_cheap(self) -> bool:
+        """True when it can judge a few first rows alone: no other rows, model or money are needed."""
+        return self.order_free and not self.needs
+
 
 def _fill_in(value: dict[str, Any]) -> dict[str, Any]:
     name = value.get("name")
@@ -55,7 +65,7 @@ def _fill_in(value: dict[str, Any]) -> dict[str, Any]:
         near = difflib.get_close_matches(name, FILTERS, 1)
         hint = f" (did you mean {near[0]!r}?)" if near else f"; there are: {', '.join(FILTERS)}"
         raise ValueError(f"no filter {name!r}{hint}")
-    return {**value, "options": FILTERS[name].config_type(**value.get("options", {})).model_dump()}
+    return {**value, "options": FILTERS[name].config_type(**value.get("options", {})).model_dump(by_alias=True)}
 
 
 def filter_versions(specs: Sequence[FilterSpec]) -> dict[str, int]:

@@ -4,19 +4,30 @@ Everything is a function of the set of texts: no seed, no order, no clock decide
 """
 
 from distill.similarity.components import components
+from distill.similarity.joiner import LOCAL, Joiner
 from distill.similarity.normalise import normalise, split_words
-from distill.similarity.pairs import Pairs, cross_pairs, near_duplicate_pairs
-from distill.similarity.shingles import WORDS, Shingling, jaccard, shingles
+from distill.similarity.pairs import Pairs, cross_pairs, cross_set_pairs, near_duplicate_pairs
+from distill.similarity.shingles import WORDS, ShingleSets, Shingling, encode, jaccard, sets_from_hashes, shingles
+from distill.similarity.vectors import best_cosines, near_vector_pairs, pick_spread
 
 __all__ = [
+    "LOCAL",
     "WORDS",
+    "Joiner",
     "Pairs",
+    "ShingleSets",
     "Shingling",
+    "best_cosines",
     "components",
     "cross_pairs",
+    "cross_set_pairs",
+    "encode",
     "jaccard",
     "near_duplicate_pairs",
+    "near_vector_pairs",
     "normalise",
+    "pick_spread",
+    "sets_from_hashes",
     "shingles",
     "split_words",
 ]

@@ -11,12 +11,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distill.similarity.shingles import U64, ShingleSets, scramble
+from distill.similarity.shingles import U64, ShingleSets, reduce_sets, scramble
 
 _TARGET_RECALL = 0.998
 _MAX_BANDS = 64
 _MAX_ROWS = 8
-_CHUNK_SHINGLES = 1 << 18
 
 
 class Banding(NamedTuple):
@@ -51,17 +50,5 @@ def iterate_bands(sets: ShingleSets, banding: Banding) -> Iterator[U64]:
         key = np.zeros(len(sets.offsets) - 1, np.uint64)
         for row in range(band * banding.rows, (band + 1) * banding.rows):
             ranks = (scramble(sets.hashes * multipliers[row] + offsets[row]) >> np.uint64(32)).astype(np.uint32)
-            _fold_minima(key, ranks, sets)
+            key = scramble(key + reduce_sets(np.minimum, ranks, sets) + np.uint64(1))
         yield key
-
-
-def _fold_minima(key: U64, ranks: np.ndarray[tuple[int], np.dtype[np.uint32]], sets: ShingleSets) -> None:
-    """Mix each set's smallest rank into `key`, a chunk of whole sets at a time."""
-    start, total = 0, len(key)
-    while start < total:
-        limit = sets.offsets[start] + _CHUNK_SHINGLES
-        stop = max(start + 1, int(np.searchsorted(sets.offsets, limit, side="right")) - 1)
-        first, last = sets.offsets[start], sets.offsets[stop]
-        lowest = np.minimum.reduceat(ranks[sets.ids[first:last]], sets.offsets[start:stop] - first)
-        key[start:stop] = scramble(key[start:stop] + lowest + np.uint64(1))
-        start = stop

@@ -8,10 +8,11 @@ Long documents (hundreds of words) share vocabulary without being copies: give t
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import xxhash
@@ -21,6 +22,9 @@ from distill.similarity.normalise import normalise, split_words
 
 U64 = NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)
+_CHUNK_SHINGLES = 1 << 18
+_CHUNK_SETS = 1 << 14
+Number = TypeVar("Number", np.uint32, np.uint64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,23 +69,63 @@ def encode(texts: Iterable[str], shingling: Shingling = WORDS) -> ShingleSets:
     return _encode_wide(texts, shingling)
 
 
+def sets_from_hashes(lengths: NDArray[np.int64], flat: U64) -> ShingleSets:
+    """Build sets from their shingles' hashes, one set after the other; `lengths[n]` of them belong to set n."""
+    hashes, ids = np.unique(flat, return_inverse=True)
+    return ShingleSets(np.append(0, np.cumsum(lengths)).astype(np.int64), ids.astype(np.uint32), hashes)
+
+
+def merge_sets(first: ShingleSets, second: ShingleSets) -> ShingleSets:
+    """Put two lists of sets behind each other, over one vocabulary."""
+    hashes, place = np.unique(np.append(first.hashes, second.hashes), return_inverse=True)
+    place = place.astype(np.uint32)
+    size = len(first.hashes)
+    ids = np.append(place[:size][first.ids], place[size:][second.ids])
+    return ShingleSets(np.append(first.offsets, second.offsets[1:] + first.offsets[-1]), ids, hashes)
+
+
+def reduce_sets(fold: np.ufunc, values: NDArray[Number], sets: ShingleSets) -> NDArray[Number]:
+    """Fold one value per shingle over each set, chunk by chunk; an empty set's result means nothing."""
+    total = len(sets.offsets) - 1
+    folded = np.zeros(total, values.dtype)
+    start = 0
+    while start < total:
+        limit = sets.offsets[start] + _CHUNK_SHINGLES
+        stop = max(start + 1, int(np.searchsorted(sets.offsets, limit, side="right")) - 1)
+        first, last = sets.offsets[start], sets.offsets[stop]
+        filled = np.flatnonzero(np.diff(sets.offsets[start : stop + 1])) + start
+        if len(filled):
+            folded[filled] = fold.reduceat(values[sets.ids[first:last]], sets.offsets[filled] - first)
+        start = stop
+    return folded
+
+
+def take_sets(sets: ShingleSets, chosen: NDArray[np.int64]) -> ShingleSets:
+    """Return the chosen sets, in that order."""
+    sizes = np.diff(sets.offsets)[chosen]
+    offsets = np.append(0, np.cumsum(sizes)).astype(np.int64)
+    ids = np.empty(int(offsets[-1]), np.uint32)
+    for start in range(0, len(chosen), _CHUNK_SETS):
+        part = slice(start, min(start + _CHUNK_SETS, len(chosen)))
+        first, last = offsets[part.start], offsets[part.stop]
+        shift = np.repeat(sets.offsets[chosen[part]] - offsets[part.start : part.stop], sizes[part])
+        ids[first:last] = sets.ids[shift + np.arange(first, last)]
+    return ShingleSets(offsets, ids, sets.hashes)
+
+
 def _encode_words(texts: Iterable[str]) -> ShingleSets:
     numbers = count()
     vocabulary = _Vocabulary(numbers)
-    lengths: list[int] = [0]
-    blocks: list[NDArray[np.uint32]] = []
-    pending: list[int] = []
+    lengths = array("I", [0])
+    ids = array("I")
     lookup = vocabulary.__getitem__
     for text in texts:
         words = set(split_words(text))
         lengths.append(len(words))
-        pending.extend(map(lookup, words))
-        if len(pending) > 1 << 16:
-            blocks.append(np.array(pending, np.uint32))
-            pending.clear()
-    blocks.append(np.array(pending, np.uint32))
+        ids.extend(map(lookup, words))
     hashes = np.fromiter((_hash_word(word) for word in vocabulary), np.uint64, len(vocabulary))
-    return ShingleSets(np.cumsum(lengths, dtype=np.int64), np.concatenate(blocks), hashes)
+    offsets = np.cumsum(np.frombuffer(lengths, np.uint32), dtype=np.int64)
+    return ShingleSets(offsets, np.frombuffer(ids, np.uint32) if len(ids) else np.zeros(0, np.uint32), hashes)
 
 
 class _Vocabulary(dict[str, int]):

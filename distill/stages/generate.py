@@ -15,12 +15,13 @@ import pyarrow as pa
 from distill.engine.fingerprint import Plain
 from distill.engine.parquet import write_rows
 from distill.engine.stage import Context, Stage, Summary
-from distill.filters import FilterContext, run_chain
+from distill.filters import run_chain
 from distill.records.completion import Completion
 from distill.records.example import Example
 from distill.records.json import Json
 from distill.records.tables import CANDIDATES, COMPLETIONS
 from distill.stages.candidates import candidate_rows, completion_row
+from distill.stages.chain_context import make_context
 from distill.stages.examples_table import read_examples
 from distill.stages.surroundings import Surroundings, surroundings_of
 from distill.stages.teacher_identity import TeacherIdentity
@@ -105,8 +106,8 @@ def try_first_rows(
     task = make_task(task_config)
     rows = candidate_rows(examples, [completion_row(c) for c in teacher.buy(chosen, budget=budget)], task)
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
-    row_wise = [spec for spec in surroundings.filters if spec.order_free]
-    result = run_chain(table, row_wise, FilterContext(task=task_config))
+    row_wise = [spec for spec in surroundings.filters if spec.is_cheap]
+    result = run_chain(table, row_wise, make_context(task_config))
     rejected = {row["id"]: row["reason"] for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
     judge([_outcome(row, rejected) for row in rows], smoke, labels=task_config.labels)
 

@@ -12,15 +12,21 @@ import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
 from typing import cast
 
+import numpy as np
+import pyarrow as pa
+
 from distill.engine.fingerprint import Plain
+from distill.engine.parquet import write_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.filters import hash_runs
 from distill.records.example import Example
 from distill.records.json import dump_canonical
-from distill.similarity import components, cross_pairs, near_duplicate_pairs, normalise
+from distill.similarity import components, cross_pairs, encode, near_duplicate_pairs, normalise
 from distill.sources.config import HeldoutConfig
 from distill.stages.examples_table import read_examples, write_examples
 
@@ -229,7 +235,16 @@ def write_parts(
         (folder / "seal.json").write_text(json.dumps(seal, indent=1), encoding="utf-8")
     hashes = sorted({run for example in ordered for run in hash_runs(example.text)})
     (opened / "heldout_hashes.json").write_text(json.dumps(hashes), encoding="utf-8")
+    write_words([example.text for example in ordered], opened / "heldout_words.parquet")
     (opened / "audit.json").write_text(json.dumps(asdict(audit), indent=1, ensure_ascii=False), encoding="utf-8")
+
+
+def write_words(texts: Sequence[str], path: Path) -> None:
+    """Write each text as the sorted 64-bit hashes of its words: enough to know a near copy, not to read it."""
+    sets = encode(texts)
+    hashes = sets.hashes[sets.ids]
+    words = [np.sort(hashes[first:last]) for first, last in pairwise(sets.offsets.tolist())]
+    write_table(pa.table({"words": pa.array(words, pa.list_(pa.uint64()))}), path)
 
 
 def seal_digest(heldout: Sequence[Example]) -> str:

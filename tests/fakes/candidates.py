@@ -6,7 +6,7 @@ import json
 
 import pyarrow as pa
 
-from distill.filters import FILTERS, FilterContext
+from distill.filters import FILTERS, FilterContext, Rows
 from distill.records.tables import CANDIDATES
 from distill.records.verdict import Verdict
 from distill.tasks.config import TaskConfig
@@ -44,7 +44,8 @@ def judge(
 ) -> list[Verdict]:
     member = FILTERS[name]
     table = rows if isinstance(rows, pa.Table) else make_candidates(rows)
-    return list(member.judge(table, member.config_type(**options), context or FilterContext(LABEL_TASK)))
+    config = member.config_type(**options)
+    return list(member.judge(Rows(table), config, context or FilterContext(LABEL_TASK)).verdicts)
 
 
 def judge_answer(name: str, answer: str, task: TaskConfig = TEXT_TASK, **fields: object) -> Verdict:

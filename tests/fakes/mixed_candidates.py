@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import pyarrow as pa
 from fakes.candidates import TEXT_TASK, candidate, make_candidates
+from fakes.services import SERVICES, reread_json
 
-from distill.filters import FilterContext, hash_runs
+from distill.filters import FilterContext, Heldout, hash_runs
 
 SECRET = "this very sentence of more than thirteen words stands word for word in the sealed held out part"
 LONG = "please tell me why the payment that I made last week has not arrived at my bank yet"
-CONTEXT = FilterContext(TEXT_TASK, frozenset(hash_runs(SECRET)))
+CONTEXT = FilterContext(TEXT_TASK, Heldout(frozenset(hash_runs(SECRET))), reread=reread_json, services=SERVICES)
+OPTIONS: dict[str, dict[str, object]] = {
+    "length": {"max_words": 20},
+    "schema_valid": {"schema": {"type": "string"}},
+    "language": {"expected": "en", "min_chars": 20},
+}
 
 
 def make_mixed() -> pa.Table:
@@ -33,5 +39,14 @@ def make_mixed() -> pa.Table:
         candidate("a15", "q15", "refund", sample=1),
         candidate("a15", "q15", "card", sample=2),
         candidate("a16", "q16", "", error_kind="timeout", value_json=None, target=None, parse_error="call_failed"),
+        candidate("a17", "q17", "{'a': 1,}", value_json=None, target=None, parse_error="unparseable"),
+        candidate("a18", "q18", "{'a': 1,", value_json=None, target=None, parse_error="unparseable"),
+        candidate("a19", "q19", "I'm not sure which of the two it is."),
+        candidate("a20", "q20", "Die Rückerstattung ist unterwegs und wird in drei Werktagen ankommen."),
+        candidate("a21", "q21", "refund"),
+        candidate("a21", "q21", "refund", model="n"),
+        candidate("a21", "q21", "card", model="o"),
+        candidate("a22", "q22", '{"a": 1}', value_json='{"a":1}', target='{"a":1}'),
+        candidate("a23", "is my REFUND where", "refund"),
     ]
     return make_candidates(rows)

@@ -10,17 +10,17 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-from fakes.mixed_candidates import CONTEXT, make_mixed
+from fakes.mixed_candidates import CONTEXT, OPTIONS, make_mixed
 
-from distill.filters import FILTERS, Filter
-from distill.filters.members import EMPTY
+from distill.filters import FILTERS, Filter, Rows
+from distill.filters.empty import EMPTY
 from distill.records.verdict import KEEP
 
 LOCK = Path(__file__).with_name("versions.lock")
 
 
 def digest(member: Filter) -> str:
-    verdicts = member.judge(make_mixed(), member.config_type(), CONTEXT)
+    verdicts = member.judge(Rows(make_mixed()), member.config_type(**OPTIONS.get(member.name, {})), CONTEXT).verdicts
     return hashlib.sha256(json.dumps([list(verdict) for verdict in verdicts]).encode()).hexdigest()
 
 

@@ -5,7 +5,7 @@ from fakes.candidates import LABEL_TASK, candidate, make_candidates
 from pydantic import ValidationError
 
 from distill.filters import FilterContext, FilterSpec, run_chain
-from distill.filters.chain import SAMPLES_PER_REASON
+from distill.filters.funnel import SAMPLES_PER_REASON
 from distill.records.tables import CANDIDATES, REJECTED
 
 CONTEXT = FilterContext(LABEL_TASK)
@@ -49,7 +49,7 @@ def test_filter_that_drops_more_than_half_warns(empty: int, warned: bool) -> Non
     assert bool(warnings) is warned
 
 
-@pytest.mark.parametrize(("rows", "notes"), [(1000, 1), (999, 0)])
+@pytest.mark.parametrize(("rows", "notes"), [(100, 1), (99, 0)])
 def test_filter_that_drops_nothing_of_many_rows_is_noted(rows: int, notes: int) -> None:
     table = make_candidates([candidate(f"r{i}", f"t{i}") for i in range(rows)])
     warnings = run_chain(table, specs("empty"), CONTEXT).warnings
@@ -58,7 +58,7 @@ def test_filter_that_drops_nothing_of_many_rows_is_noted(rows: int, notes: int) 
 
 def test_short_form_and_full_form_are_one_identity() -> None:
     assert FilterSpec.model_validate({"near_duplicate": None}) == FilterSpec.model_validate("near_duplicate")
-    assert FilterSpec.model_validate("near_duplicate").options == {"threshold": 0.85}
+    assert FilterSpec.model_validate("near_duplicate").options == {"threshold": 0.85, "width": 1}
 
 
 @pytest.mark.parametrize("value", ["near_duplicat", {"near_duplicate": {"treshold": 1}}, {"length": {"min_words": -1}}])

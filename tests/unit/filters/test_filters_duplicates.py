@@ -6,7 +6,7 @@ from fakes.candidates import LABEL_TASK, candidate, judge
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from distill.filters import FilterContext, hash_runs
+from distill.filters import FilterContext, Heldout, hash_runs
 from distill.similarity import jaccard, shingles
 
 WORDS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
@@ -77,7 +77,7 @@ def test_copy_that_agrees_with_one_of_several_samples_is_no_conflict() -> None:
 
 def test_contamination_needs_13_words_in_a_row_or_the_whole_short_text() -> None:
     heldout = " ".join(f"h{i}" for i in range(20))
-    context = FilterContext(LABEL_TASK, frozenset([*hash_runs(heldout), *hash_runs("Hello there")]))
+    context = FilterContext(LABEL_TASK, Heldout(frozenset([*hash_runs(heldout), *hash_runs("Hello there")])))
     run = [f"h{i}" for i in range(3, 16)]
     texts = [" ".join(["so", *run]), " ".join(["so", *run[:12]]), "hello, THERE!", "hello there you"]
     verdicts = judge("contamination", [candidate(f"r{i}", text) for i, text in enumerate(texts)], context)

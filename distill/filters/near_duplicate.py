@@ -1,0 +1,36 @@
+"""`near_duplicate`: drops a row that is near to a row kept before it; every drop is verified by the true Jaccard.
+
+MinHash bands only propose pairs. Numbers are never normalised: "send 50" and "send 60" are two different requests.
+"""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from distill.filters.base import TableFilter
+from distill.filters.copies import Inputs, find_copies, judge_copies
+from distill.filters.protocol import FilterContext, Judgement
+from distill.filters.rows import Rows
+from distill.records.frozen import Frozen
+from distill.records.verdict import KEEP
+from distill.similarity import Shingling, near_duplicate_pairs
+
+
+class NearDuplicateConfig(Frozen):
+    """How near is too near."""
+
+    threshold: float = Field(default=0.85, gt=0, le=1)
+    """Jaccard similarity from which a row counts as a copy."""
+    width: int = Field(default=1, ge=1, le=8)
+    """Words per shingle: 1 for messages; 3 or more for documents, which share vocabulary without being copies."""
+
+
+def _near_duplicate(rows: Rows, config: NearDuplicateConfig, context: FilterContext) -> Judgement:
+    """Judge rows in their order; samples of one example are no duplicates of each other."""
+    names, texts = Inputs.of(rows)
+    pairs = near_duplicate_pairs(texts, config.threshold, Shingling(width=config.width), context.joiner)
+    verdicts = judge_copies(rows, names, find_copies(pairs), "near_duplicate", "Jaccard")
+    return Judgement([verdicts.get(name, KEEP) for name in rows.values("id")])
+
+
+NEAR_DUPLICATE = TableFilter("near_duplicate", 2, _near_duplicate, NearDuplicateConfig)

@@ -1,0 +1,39 @@
+"""`semantic_duplicate`: drops a row whose input means what an earlier kept row's does, by the cosine of embeddings."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from distill.filters.base import TableFilter
+from distill.filters.copies import Inputs, find_copies, judge_copies
+from distill.filters.protocol import FilterContext, Judgement
+from distill.filters.rows import Rows
+from distill.filters.services import EmbeddingModel
+from distill.records.frozen import Frozen
+from distill.records.verdict import KEEP
+from distill.similarity import near_vector_pairs
+
+
+class SemanticDuplicateConfig(Frozen):
+    """How alike two meanings may be (Abbas et al. 2023, arXiv:2303.09540)."""
+
+    threshold: float = Field(default=0.95, gt=0, le=1)
+    """Cosine from which a row counts as a copy."""
+    model: EmbeddingModel = EmbeddingModel()
+    """The encoder."""
+
+
+def _semantic_duplicate(rows: Rows, config: SemanticDuplicateConfig, context: FilterContext) -> Judgement:
+    """Judge rows in their order; samples of one example are no duplicates of each other."""
+    names, texts = Inputs.of(rows)
+    if not names:
+        return Judgement([])
+    vectors = context.services.embedder()(texts, config.model)
+    pairs = near_vector_pairs(vectors, config.threshold)
+    verdicts = judge_copies(rows, names, find_copies(pairs), "semantic_duplicate", "cosine")
+    return Judgement([verdicts.get(name, KEEP) for name in rows.values("id")])
+
+
+SEMANTIC_DUPLICATE = TableFilter(
+    "semantic_duplicate", 1, _semantic_duplicate, SemanticDuplicateConfig, needs=("embedder",)
+)
