@@ -2,7 +2,8 @@
 
 Drawn anew in each simulation: token lengths (Bayesian bootstrap of the held-out answers' prices, Rubin 1981), the
 machine's rate and the re-distillation interval (log-normal, sigma 0.15 and 0.25), utilisation (triangular, half to
-one and a half times the stated one, at most 1), the escalation rate (Jeffreys' beta posterior). "Never" is an answer.
+one and a half times the stated one, at most 1), the escalation rate (Jeffreys' beta posterior). Audits of the student's
+answers by the teacher are paid all along. "Never" is an answer.
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ def _solve(
     interval: Floats,
 ) -> Floats:
     per_second = (economics.throughput_per_s or math.nan) * utilisation
-    saving = teacher * (1 - escalation) - rate / (SECONDS_PER_HOUR * per_second)
+    saving = teacher * (1 - escalation) * (1 - config.audit_rate) - rate / (SECONDS_PER_HOUR * per_second)
     requests = np.full(len(saving), math.inf)
     pays = saving > 0
     requests[pays] = (economics.one_off_usd or 0.0) / saving[pays]

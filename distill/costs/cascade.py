@@ -19,7 +19,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class CascadePoint:
-    """The cascade at one threshold; None is unknown. `threshold` None: the teacher answers everything."""
+    """The cascade at one threshold; None is unknown. `threshold` None: the teacher answers everything.
+
+    Latencies are over the `timed_rows` whose answers were timed one at a time.
+    """
 
     threshold: float | None
     escalation_rate: float
@@ -28,6 +31,7 @@ class CascadePoint:
     mean_ms: float | None
     p50_ms: float | None
     p95_ms: float | None
+    timed_rows: int = 0
 
 
 def is_escalated(row: HeldoutRow, threshold: float | None) -> bool:
@@ -75,6 +79,7 @@ def measure_cascade(
         mean_ms=None if latencies is None else float(latencies.mean()),
         p50_ms=None if latencies is None else float(np.percentile(latencies, 50)),
         p95_ms=None if latencies is None else float(np.percentile(latencies, 95)),
+        timed_rows=0 if latencies is None else len(latencies),
     )
 
 
@@ -85,9 +90,10 @@ def _accuracy(rows: Sequence[HeldoutRow], escalated: Sequence[bool]) -> float | 
 
 
 def _latencies(rows: Sequence[HeldoutRow], escalated: Sequence[bool]) -> Floats | None:
-    values: list[float] = []
-    for row, up in zip(rows, escalated, strict=True):
-        if row.student_latency_ms is None or (up and row.teacher_latency_ms is None):
-            return None
-        values.append(row.student_latency_ms + (row.teacher_latency_ms or 0.0 if up else 0.0))
-    return np.array(values)
+    """Return the latency of the timed rows; None where an answer that would be needed was never timed."""
+    timed = [(row, up) for row, up in zip(rows, escalated, strict=True) if row.student_latency_ms is not None]
+    if not timed or any(up and row.teacher_latency_ms is None for row, up in timed):
+        return None
+    return np.array(
+        [(row.student_latency_ms or 0.0) + (row.teacher_latency_ms or 0.0 if up else 0.0) for row, up in timed]
+    )

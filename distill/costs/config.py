@@ -34,6 +34,8 @@ class CostsConfig(Frozen):
     """Training machine."""
     model_share_of_latency: float = Field(default=1.0, gt=0, le=1)
     """Share of the caller's end-to-end latency that is the model (Amdahl's bound)."""
+    audit_rate: float = Field(default=0.02, ge=0, le=1)
+    """Share of the student's answers that the teacher is asked about again, for the monitor (the gateway's default)."""
     redistil_every_days: float | None = Field(default=None, gt=0)
     """Days until the student is distilled anew; null: never."""
     simulations: int = Field(default=10_000, ge=100)

@@ -10,10 +10,14 @@ import pyarrow as pa
 
 from distill.costs.ledger import LedgerEntry, TeacherLedger
 
+NOTHING_BOUGHT = TeacherLedger(usd=0.0, wasted_usd=0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class HeldoutRow:
     """One held-out example as student and teacher answered it; None is unknown.
+
+    A student answer that failed has no confidence: a cascade hands it on.
 
     `confidence` is the student's, in [0, 1]; latencies are of one answer, in ms.
     """
@@ -32,9 +36,10 @@ class HeldoutRow:
 class CostInputs:
     """Everything measured that the costs of a run stand on.
 
-    `threshold` is the confidence from which the student answers (None: it answers everything);
-    `evaluation_teacher_usd` is what the teacher's held-out answers cost; `extra` holds further ledger lines
-    (judge calls, monitoring audits); `warnings` are passed on.
+    `threshold` is the confidence from which the student answers (None: it answers everything; infinity: nothing);
+    `heldout` is what the teacher's held-out answers cost; `extra` holds further ledger lines (judge calls);
+    `paid_usd` is the part of all teacher dollars that this very run paid (None: unknown), the rest was bought
+    before and came from the journal; `warnings` are passed on.
     """
 
     teacher: TeacherLedger
@@ -44,7 +49,8 @@ class CostInputs:
     p95_ms: float | None = None
     training_s: float | None = None
     evaluation_s: float | None = None
-    evaluation_teacher_usd: float | None = None
+    heldout: TeacherLedger = NOTHING_BOUGHT
+    paid_usd: float | None = None
     threshold: float | None = None
     extra: tuple[LedgerEntry, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -69,7 +75,7 @@ def _join(student: Mapping[str, object], teacher: Mapping[str, object] | None) -
     return HeldoutRow(
         student_correct=bool(student["correct"]),
         teacher_correct=cast("bool | None", found.get("correct")),
-        confidence=cast("float | None", student["confidence"]),
+        confidence=None if student["error_kind"] is not None else cast("float | None", student["confidence"]),
         student_latency_ms=cast("float | None", student["latency_ms"]),
         teacher_latency_ms=cast("float | None", found.get("latency_ms")),
         teacher_input_tokens=cast("int | None", found.get("input_tokens")),

@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-EntryKind = Literal["teacher", "wasted", "judge", "training", "evaluation", "serving", "fallback", "monitoring"]
+EntryKind = Literal[
+    "teacher", "discarded", "retried", "judge", "training", "evaluation", "serving", "fallback", "monitoring"
+]
+"""`teacher` is answers that were used, `discarded` those a filter dropped, `retried` calls that brought no answer."""
 
 TOKENS_PER_PRICE = 1_000_000
 
@@ -25,7 +28,8 @@ class TeacherLedger:
     """What the answers that became training data cost.
 
     `input_tokens` includes the cached ones; `usd` includes `wasted_usd` (calls retried, failed or thrown away);
-    `estimated_calls` counts calls whose tokens are ours because the provider reported none.
+    `discarded_usd` is what the answers cost that a filter dropped (part of `usd`); `estimated_calls` counts calls
+    whose tokens are ours because the provider reported none.
     """
 
     calls: int = 0
@@ -34,6 +38,9 @@ class TeacherLedger:
     output_tokens: int = 0
     usd: float | None = None
     wasted_usd: float | None = None
+    discarded_usd: float | None = 0.0
+    discarded_calls: int = 0
+    retried_calls: int = 0
     estimated_calls: int = 0
     price_source: str = ""
     price_is_assumption: bool = False
@@ -49,6 +56,10 @@ class LedgerEntry:
     note: str
     per: Literal["run", "month"] = "run"
     calls: int | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    seconds: float | None = None
     is_estimated: bool = False
 
 

@@ -52,9 +52,9 @@ class StudentCosts:
 
 @dataclass(frozen=True, slots=True)
 class CascadeCosts:
-    """Student and teacher together at the threshold in use."""
+    """Student and teacher together at the threshold in use (None: none could be chosen, the teacher answers all)."""
 
-    threshold: float
+    threshold: float | None
     escalation_rate: float
     per_1k_usd: float | None
     per_success_usd: float | None
@@ -65,22 +65,33 @@ class CascadeCosts:
 
 @dataclass(frozen=True, slots=True)
 class OneOffCosts:
-    """Paid once per distillation."""
+    """Paid once per distillation: `total_usd` is data, training, evaluation and judge.
+
+    `paid_usd` is what this run paid to teachers itself; answers from the journal were paid before.
+    """
 
     data_usd: float | None
     training_usd: float | None
     evaluation_usd: float | None
     total_usd: float | None
+    judge_usd: float | None = 0.0
+    paid_usd: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class MonthlyCosts:
-    """Serving `requests` a month. `dedicated_usd` is the bill when whole machines serve nothing else."""
+    """Serving `requests` a month.
+
+    `audit_usd` asks the teacher about a sample of the student's answers; `system_usd` is what is served and audited;
+    `dedicated_usd` is the machines' bill when whole machines serve nothing else.
+    """
 
     requests: float
     teacher_usd: float | None
     student_usd: float | None
     cascade_usd: float | None
+    audit_usd: float | None
+    system_usd: float | None
     saving_usd: float | None
     machines: int | None
     dedicated_usd: float | None

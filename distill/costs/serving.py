@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from distill.costs.config import ServingCostConfig
+from distill.costs.config import CostsConfig, ServingCostConfig
 
 SECONDS_PER_HOUR = 3600
 HOURS_PER_DAY = 24
@@ -44,6 +44,13 @@ def cost_per_success_usd(per_1k_usd: float | None, accuracy: float | None) -> fl
     if per_1k_usd is None or accuracy is None or accuracy <= 0:
         return None
     return per_1k_usd / 1000 / accuracy
+
+
+def compute_usd(seconds: float | None, config: CostsConfig) -> float | None:
+    """Return the USD of machine time for training or evaluation, or None when time or rate is unknown."""
+    if seconds is None or config.training.usd_per_hour is None:
+        return None
+    return seconds / SECONDS_PER_HOUR * config.training.usd_per_hour
 
 
 def count_machines(requests_per_day: float, throughput_per_s: float, utilisation: float) -> int:

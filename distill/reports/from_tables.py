@@ -42,7 +42,9 @@ def answer_rows(
 def _answer_row(key: str, text: str, systems: Mapping[str, Row], threshold: float | None) -> AnswerRow:
     student, teacher = systems["student"], systems.get("teacher")
     confidence = cast("float | None", student["confidence"])
-    escalated = None if threshold is None else confidence is None or confidence < threshold
+    escalated = None
+    if threshold is not None:
+        escalated = student["error_kind"] is not None or confidence is None or confidence < threshold
     return AnswerRow(
         id=key,
         text=text,
@@ -119,9 +121,11 @@ def calibration_of(rows: Sequence[AnswerRow]) -> Calibration | None:
 
 
 def _bin(index: int, members: Sequence[tuple[float, bool]]) -> CalibrationBin:
+    from distill.statistics.proportions import wilson_interval  # noqa: PLC0415 scipy: an idle run must not wait for it
+
     n = len(members)
     right = sum(ok for _, ok in members)
-    low, high = _wilson(right, n)
+    low, high = wilson_interval(right, n)
     return CalibrationBin(
         low=index / CALIBRATION_BINS,
         high=(index + 1) / CALIBRATION_BINS,
@@ -131,11 +135,3 @@ def _bin(index: int, members: Sequence[tuple[float, bool]]) -> CalibrationBin:
         accuracy_low=low,
         accuracy_high=high,
     )
-
-
-def _wilson(right: int, n: int, z: float = 1.959964) -> tuple[float, float]:
-    """Return Wilson's 95% interval of a share (Wilson 1927)."""
-    share = right / n
-    centre = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)

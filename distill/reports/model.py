@@ -12,7 +12,10 @@ from distill.records.json import Json
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """Which run this is. `created` is ISO 8601; `student` names base and kind; times are in seconds."""
+    """Which run this is. `created` is ISO 8601; `student` names base and kind; `seconds` is of all its stages.
+
+    `usd` is all that was spent once: answers, training, evaluation.
+    """
 
     name: str
     id: str
@@ -154,7 +157,7 @@ class Funnel:
 class SplitAudit:
     """Training rows found too close to held-out ones; `removed` of them left the training set.
 
-    A count of None means that kind of overlap was not looked for.
+    A count of None means that kind of overlap was not looked for; `leaked` names removed rows (id, file:line).
     """
 
     exact: int | None
@@ -164,6 +167,7 @@ class SplitAudit:
     duplicates_removed: int | None = None
     near_threshold: float | None = None
     samples: tuple[tuple[str, str, float], ...] = ()
+    leaked: tuple[tuple[str, str], ...] = ()
     note: str = ""
 
 
@@ -179,15 +183,17 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class StageFacts:
-    """One stage of the run as run.json lists it."""
+    """One stage as its record tells: `made` is ISO 8601, `seconds` and `cost_usd` are of when it was made."""
 
     stage: str
     key: str
-    status: str
+    made: str
+    version: int
     rows_in: int | None
     rows_out: int | None
     seconds: float
     cost_usd: float | None
+    commit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +212,7 @@ class Lineage:
     sunset_days_left: int | None = None
     machine: str | None = None
     model_served: str | None = None
+    environment_lock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,14 @@ def count_look(state_dir: Path, heldout_digest: str, key: str) -> int:
         return len(keys) + 1
 
 
+def read_looks(state_dir: Path, heldout_digest: str) -> list[str]:
+    """Return the keys that were evaluated on the sealed set, first look first; nothing is counted."""
+    path = state_dir / "looks" / f"{heldout_digest}.jsonl"
+    if not path.is_file():
+        return []
+    return list(dict.fromkeys(_read_keys(path.read_text(encoding="utf-8"))))
+
+
 def _read_keys(text: str) -> list[str]:
     keys: list[str] = []
     for line in text.splitlines():

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
 
-from distill.costs import CostInputs, TeacherLedger, build_costs, rows_from_predictions
+from distill.costs import build_costs
 from distill.costs.config import CostsConfig
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.records.decision import Decision, RuleOutcome
 from distill.reports import (
+    CurvePoint,
     DroppedSample,
     Funnel,
     FunnelStep,
-    Lineage,
-    Look,
+    LearningCurve,
     ReportData,
     RunFacts,
     SplitAudit,
@@ -31,6 +30,9 @@ from distill.reports import (
     render_report,
 )
 from distill.stages.gate import write_json
+from distill.stages.report_costs import add_known, gather_costs, threshold_of
+from distill.stages.report_files import Files, read_files
+from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.stages.student_alone import judge_student_alone
 from distill.teachers.config import TermsConfig
 
@@ -50,20 +52,6 @@ class ReportConfig:
     seeds: dict[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Files:
-    """The JSON files of the inputs."""
-
-    training: dict[str, Any]
-    evaluation: dict[str, Any]
-    gate: dict[str, Any]
-    scores: dict[str, Any]
-    generate: dict[str, Any]
-    evaluate: dict[str, Any]
-    audit: dict[str, Any]
-    funnel: list[dict[str, Any]]
-
-
 def run_report(config: object, context: Context) -> Summary:
     """Write report.html and costs.json.
 
@@ -71,82 +59,14 @@ def run_report(config: object, context: Context) -> Summary:
         StoreError: an input is damaged.
     """
     config = cast("ReportConfig", config)
-    files = read_files(context)
+    files = read_files(context.inputs)
     predictions = read_table(context.inputs["evaluate"] / "predictions.parquet")
-    costs = build_costs(gather_costs(config, files, predictions, context), config.costs)
+    inputs = gather_costs(files, predictions, context.inputs, price_is_assumption=config.price_is_assumption)
+    costs = build_costs(inputs, config.costs)
     write_json(context, "costs.json", costs.to_json())
     data = gather_report(config, files, predictions, cast("dict[str, Any]", costs.to_json()), context)
     (context.output_dir / "report.html").write_text(render_report(data), encoding="utf-8")
     return Summary(rows_in=predictions.num_rows, rows_out=1)
-
-
-def read_files(context: Context) -> Files:
-    """Read the JSON files that the stages left."""
-    inputs = context.inputs
-    return Files(
-        training=_read(inputs["train"] / "training.json"),
-        evaluation=_read(inputs["evaluate"] / "evaluation.json"),
-        gate=_read(inputs["gate"] / "gate.json"),
-        scores=_read(inputs["gate"] / "scores.json"),
-        generate=_read(inputs["generate"] / "ledger.json"),
-        evaluate=_read(inputs["evaluate"] / "ledger.json"),
-        audit=_read(inputs["split"] / "audit.json"),
-        funnel=json.loads((inputs["filter"] / "funnel.json").read_text(encoding="utf-8")),
-    )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def gather_costs(config: ReportConfig, files: Files, predictions: pa.Table, context: Context) -> CostInputs:
-    """Put together what the costs stand on: answers by what they cost, whenever they were bought."""
-    bought = read_table(context.inputs["generate"] / "completions.parquet")
-    student = files.scores["systems"]["student"]
-    teacher_usd = [row["cost_usd"] for row in _rows(predictions) if row["system"] == "teacher" and row["repeat"] == 0]
-    return CostInputs(
-        teacher=TeacherLedger(
-            calls=bought.num_rows,
-            input_tokens=_total(bought, "input_tokens"),
-            cached_input_tokens=_total(bought, "cached_input_tokens"),
-            output_tokens=_total(bought, "output_tokens"),
-            usd=_usd(bought.column("cost_usd").to_pylist(), files.generate["ledger"]["wasted_usd"]),
-            wasted_usd=files.generate["ledger"]["wasted_usd"],
-            estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
-            price_source=str(files.generate["price"]["source"]),
-            price_is_assumption=config.price_is_assumption,
-        ),
-        rows=rows_from_predictions(predictions),
-        throughput_per_s=files.evaluation["throughput_per_s"],
-        p50_ms=_value(student, "p50_latency_ms"),
-        p95_ms=_value(student, "p95_latency_ms"),
-        training_s=files.training["seconds"],
-        evaluation_s=files.evaluation["seconds"],
-        evaluation_teacher_usd=_usd(teacher_usd, 0.0),
-        threshold=_threshold(files),
-    )
-
-
-def _rows(table: pa.Table) -> list[dict[str, Any]]:
-    return cast("list[dict[str, Any]]", table.to_pylist())
-
-
-def _total(table: pa.Table, column: str) -> int:
-    return sum(value or 0 for value in cast("list[int | None]", table.column(column).to_pylist()))
-
-
-def _usd(costs: list[float | None], wasted: float) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) + wasted if len(known) == len(costs) else None
-
-
-def _value(scores: dict[str, Any], metric: str) -> float | None:
-    return scores[metric]["value"] if metric in scores else None
-
-
-def _threshold(files: Files) -> float | None:
-    chosen = files.evaluation["threshold"]
-    return None if chosen is None else chosen["threshold"]
 
 
 def gather_report(
@@ -155,12 +75,12 @@ def gather_report(
     """Put the page's content together."""
     heldout = read_table(context.inputs["sealed"] / "heldout.parquet", ["id", "text"])
     texts = dict(zip(heldout.column("id").to_pylist(), heldout.column("text").to_pylist(), strict=True))
-    threshold = _threshold(files)
+    threshold = threshold_of(files)
     rows = answer_rows(predictions, texts, threshold)
     decision = read_decision(files.gate)
     judged = {rule.of for rule in decision.rules if rule.policy == "block"}
     escalated = [row.escalated for row in rows if row.escalated is not None]
-    is_rehearsal = bool(files.generate["is_rehearsal"])
+    lineage = gather_lineage(files, context, config.terms, config.seeds)
     return ReportData(
         run=RunFacts(
             name=config.name,
@@ -171,27 +91,27 @@ def gather_report(
             student=config.student,
             train_rows=files.training["rows_trained"],
             heldout_rows=files.evaluation["heldout_rows"],
-            seconds=files.training["seconds"],
-            usd=costs.get("one_off", {}).get("data_usd"),
+            seconds=sum(stage.seconds for stage in lineage.stages),
+            usd=costs["one_off"]["total_usd"],
         ),
         decision=decision,
         scores=read_scores(files.scores),
         rows=rows,
         costs=costs,
-        lineage=gather_lineage(config, files, context),
+        lineage=lineage,
         student_alone=judge_student_alone(decision) if "cascade" in judged else None,
         threshold=threshold,
         escalation_rate=sum(escalated) / len(escalated) if escalated else None,
         reference=files.evaluation["reference"],
         confusion=confusion_of(rows),
         calibration=calibration_of(rows),
+        learning_curve=None if files.curve is None else read_curve(files.curve),
         training=read_training(files.training),
         funnel=read_funnel(files, context),
-        audit=read_audit(files.audit),
-        looks=(Look(files.evaluation["look"], files.evaluation["finished"], config.student, decision.decision),),
-        is_rehearsal=is_rehearsal,
-        assumptions=tuple(costs.get("assumptions", ())),
-        warnings=tuple(costs.get("warnings", ())),
+        audit=read_audit(files),
+        looks=gather_looks(files, context, config.student),
+        is_rehearsal=bool(files.generate["is_rehearsal"]),
+        warnings=(*_filter_warnings(files), *decision.notes),
     )
 
 
@@ -222,46 +142,50 @@ def read_training(training: dict[str, Any]) -> tuple[TrainingPoint, ...]:
     )
 
 
+def read_curve(curve: Mapping[str, Any]) -> LearningCurve:
+    """Return curve.json's object: measured points, the forecast where one can be made, and why not where it cannot."""
+    points = [CurvePoint(p["rows"], p["accuracy"], p.get("low"), p.get("high")) for p in curve["points"]]
+    ahead = curve.get("forecast")
+    if ahead and ahead.get("accuracy") is not None:
+        points.append(CurvePoint(ahead["rows"], ahead["accuracy"], ahead.get("low"), ahead.get("high"), True))
+    return LearningCurve(str(curve.get("metric", "accuracy")), tuple(points), str(curve.get("reason") or ""))
+
+
 def read_funnel(files: Files, context: Context) -> Funnel:
     """Return funnel.json with what was bought before it."""
     bought = read_table(context.inputs["generate"] / "completions.parquet", ["cost_usd"])
     kept = read_table(context.inputs["filter"] / "kept.parquet", ["id"]).num_rows
     steps = tuple(
-        FunnelStep(
-            step["filter"], step["reasons"], step["usd_dropped"], tuple(DroppedSample(**row) for row in step["samples"])
-        )
+        FunnelStep(step["filter"], step["reasons"], step["usd_dropped"], tuple(_sample(row) for row in step["samples"]))
         for step in files.funnel
     )
-    return Funnel(bought.num_rows, kept, steps, _usd(bought.column("cost_usd").to_pylist(), 0.0))
+    return Funnel(bought.num_rows, kept, steps, add_known(*bought.column("cost_usd").to_pylist()))
 
 
-def read_audit(audit: dict[str, Any]) -> SplitAudit:
-    """Return audit.json's object."""
+def _sample(row: Mapping[str, str]) -> DroppedSample:
+    return DroppedSample(row["id"], row["text"], row["answer"], row["reason"], row.get("evidence", ""))
+
+
+def read_audit(files: Files) -> SplitAudit:
+    """Return audit.json's object, with how near counts as near."""
+    audit = files.audit
+    split = files.records.get("split", {}).get("config", {})
+    is_carved = split.get("heldout", {}).get("source") is None
+    note = "The held-out set was cut from the same rows: groups and near-duplicates were kept on one side of the cut."
     return SplitAudit(
         exact=audit["overlap_exact"],
         normalised=audit["overlap_normalised"],
         near=audit["overlap_near"],
         removed=audit["leaks_removed_from_train"],
         duplicates_removed=audit["duplicates_removed"],
+        near_threshold=split.get("near_duplicate_threshold"),
+        leaked=tuple((row["id"], row["where"]) for row in audit["examples_of_leaks"]),
+        note=note if is_carved else "",
     )
 
 
-def gather_lineage(config: ReportConfig, files: Files, context: Context) -> Lineage:
-    """Say what the result was made of."""
-    hashes = {role: path.name if len(path.name) == 64 else path.parent.name for role, path in context.inputs.items()}
-    standing = files.generate["standing"]
-    base = files.training.get("base", {})
-    served = files.generate["ledger"]["models_served"] or files.evaluate["ledger"]["models_served"]
-    return Lineage(
-        seeds=config.seeds,
-        hashes={**hashes, "held-out set": files.evaluation["heldout_digest"]},
-        licences=tuple((str(name), str(value)) for name, value in base.items() if "licen" in str(name).lower()),
-        terms=config.terms.training_on_outputs,
-        terms_source=config.terms.source,
-        sunset=standing.get("sunset"),
-        sunset_days_left=standing.get("days_left"),
-        model_served=", ".join(served) or None,
-    )
+def _filter_warnings(files: Files) -> tuple[str, ...]:
+    return tuple(files.records.get("filter", {}).get("facts", {}).get("warnings", ()))
 
 
-REPORT = Stage("report", 1, run_report)
+REPORT = Stage("report", 2, run_report)

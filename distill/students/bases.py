@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ from distill.errors import ConfigError, Problem
 from distill.records.json import Json
 
 HUB_TIMEOUT_S = 3.0
-_HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "tokenizer*"]
+_HUB_FILES = ["README.md", "*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "tokenizer*"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,13 @@ class ResolvedBase:
 
     def as_json(self) -> dict[str, Json]:
         """Return what a student records of its base: never the path, which belongs to one machine."""
-        return {"name": self.name, "revision": self.revision, "source": self.source, "hashes": dict(self.hashes)}
+        return {
+            "name": self.name,
+            "revision": self.revision,
+            "source": self.source,
+            "licence": read_licence(self.path),
+            "hashes": dict(self.hashes),
+        }
 
 
 class VerifiedPackage(NamedTuple):
@@ -90,6 +97,17 @@ def resolve_base(name: str, revision: str | None) -> ResolvedBase:
             continue
         return ResolvedBase(name, None if source == "local" else revision, path, source, hashes)
     raise _refuse(f"cannot find the base model {name!r} at revision {revision!r}: " + "; ".join(failures))
+
+
+def read_licence(directory: Path) -> str | None:
+    """Return the licence that the base's own model card names (`license:` in its front matter), or None."""
+    card = directory / "README.md"
+    text = card.read_text(encoding="utf-8", errors="replace") if card.is_file() else ""
+    if not text.startswith("---"):
+        return None
+    head = text.split("---", 2)[1]
+    found = re.search(r"^license:[ \t]*[\"']?([^\s\"'#]+)", head, re.MULTILINE)
+    return found[1] if found else None
 
 
 def hash_file(path: Path) -> str:

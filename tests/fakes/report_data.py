@@ -192,6 +192,9 @@ def make_costs(rows: Sequence[AnswerRow], seed: int = 7) -> dict[str, object]:
         output_tokens=23_150,
         usd=0.3391,
         wasted_usd=0.0044,
+        discarded_usd=0.0244,
+        discarded_calls=138,
+        retried_calls=11,
         price_source="$0.25 in and $1.25 out per million tokens",
         price_is_assumption=True,
     )
@@ -203,7 +206,9 @@ def make_costs(rows: Sequence[AnswerRow], seed: int = 7) -> dict[str, object]:
         p95_ms=20.8,
         training_s=212.0,
         evaluation_s=24.0,
-        evaluation_teacher_usd=0.162,
+        heldout=TeacherLedger(
+            calls=960, input_tokens=595_200, output_tokens=11_520, usd=0.162, wasted_usd=0.0012, retried_calls=3
+        ),
         threshold=THRESHOLD,
     )
     config = CostsConfig(
@@ -301,7 +306,14 @@ def make_lineage() -> Lineage:
     names = ("ingest", "split", "generate", "filter", "train", "evaluate", "gate", "report")
     stages = tuple(
         StageFacts(
-            name, f"{index}a7c" * 16, "ran", 1920, 1900, 0.4 + 31 * (name == "train"), 0.3391 if index == 2 else None
+            name,
+            f"{index}a7c" * 16,
+            "2026-11-24T00:30:00+00:00",
+            1,
+            1920,
+            1900,
+            0.4 + 31 * (name == "train"),
+            0.3391 if index == 2 else None,
         )
         for index, name in enumerate(names)
     )

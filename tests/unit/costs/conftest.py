@@ -40,6 +40,6 @@ def inputs() -> CostInputs:
         p95_ms=8.0,
         training_s=240.0,
         evaluation_s=30.0,
-        evaluation_teacher_usd=0.4,
+        heldout=TeacherLedger(calls=400, usd=0.4, wasted_usd=0.0),
         threshold=0.8,
     )

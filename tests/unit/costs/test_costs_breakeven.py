@@ -14,7 +14,7 @@ ECONOMICS = Economics(
 
 def test_the_point_is_one_off_over_saving(config: CostsConfig) -> None:
     found = compute_break_even(ECONOMICS, config)
-    saving = 0.001 - 0.8 / (100 * 0.5 * 3600)
+    saving = 0.001 * (1 - 0.02) - 0.8 / (100 * 0.5 * 3600)
     assert found.state == "pays_back"
     assert found.requests.estimate == pytest.approx(10.0 / saving)
     assert found.days.estimate == pytest.approx(10.0 / saving / 10_000)

@@ -1,11 +1,21 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
 
-from distill.costs import CostInputs, CostsConfig, ServingCostConfig, TrainingCostConfig, build_costs, cascade_curve
+from distill.costs import (
+    CostInputs,
+    CostsConfig,
+    LedgerEntry,
+    ServingCostConfig,
+    TeacherLedger,
+    TrainingCostConfig,
+    build_costs,
+    cascade_curve,
+)
 
 
 def test_the_contracts_fields_are_there_and_are_json(inputs: CostInputs, config: CostsConfig) -> None:
@@ -32,7 +42,53 @@ def test_ledger_lines_paid_once_add_up_to_the_one_off_costs(inputs: CostInputs, 
 def test_ledger_lines_paid_monthly_add_up_to_the_monthly_bill(inputs: CostInputs, config: CostsConfig) -> None:
     costs = build_costs(inputs, config)
     monthly = [entry.usd or 0.0 for entry in costs.ledger if entry.per == "month"]
-    assert sum(monthly) == pytest.approx(costs.monthly.cascade_usd)
+    assert sum(monthly) == pytest.approx(costs.monthly.system_usd)
+    assert costs.monthly.system_usd == pytest.approx(costs.monthly.cascade_usd + costs.monthly.audit_usd)
+
+
+def test_audits_are_paid_on_what_the_student_answers_itself(inputs: CostInputs, config: CostsConfig) -> None:
+    costs = build_costs(inputs, config)
+    kept = 1 - costs.cascade.escalation_rate
+    assert costs.monthly.audit_usd == pytest.approx(costs.monthly.teacher_usd * kept * 0.02)
+    free = build_costs(inputs, config.model_copy(update={"audit_rate": 0.0}))
+    assert "monitoring" not in {entry.kind for entry in free.ledger}
+    assert free.break_even.requests.estimate < costs.break_even.requests.estimate
+
+
+def test_discarded_and_retried_calls_have_lines_of_their_own(inputs: CostInputs, config: CostsConfig) -> None:
+    wasteful = replace(inputs.teacher, discarded_usd=0.3, discarded_calls=150, retried_calls=7)
+    lines = {(e.stage, e.kind): e for e in build_costs(replace(inputs, teacher=wasteful), config).ledger}
+    assert lines["generate", "discarded"].usd == 0.3
+    assert lines["generate", "teacher"].usd == pytest.approx(2.4 - 0.1 - 0.3)
+    assert lines["generate", "teacher"].calls == 1850
+    assert lines["generate", "retried"].calls == 7
+
+
+def test_judge_calls_are_part_of_the_one_off_costs(inputs: CostInputs, config: CostsConfig) -> None:
+    judged = replace(inputs, extra=(LedgerEntry("filter", "judge", 0.25, "judge"),))
+    costs = build_costs(judged, config)
+    assert costs.one_off.judge_usd == 0.25
+    assert costs.one_off.total_usd == pytest.approx(build_costs(inputs, config).one_off.total_usd + 0.25)
+
+
+def test_latency_of_the_cascade_is_over_the_rows_that_were_timed(inputs: CostInputs) -> None:
+    rows = tuple(replace(row, student_latency_ms=5.0 if i < 40 else None) for i, row in enumerate(inputs.rows))
+    point = cascade_curve(rows, 0.01, 1.0)[0]
+    assert (point.timed_rows, point.p95_ms) == (40, 5.0)
+    untimed = tuple(replace(row, student_latency_ms=None) for row in inputs.rows)
+    assert cascade_curve(untimed, 0.01, 1.0)[0].p95_ms is None
+
+
+def test_a_threshold_that_could_not_be_chosen_hands_all_on(inputs: CostInputs, config: CostsConfig) -> None:
+    costs = build_costs(replace(inputs, threshold=math.inf), config)
+    assert (costs.cascade.threshold, costs.cascade.escalation_rate) == (None, 1.0)
+    json.dumps(costs.to_json(), allow_nan=False)
+
+
+def test_spend_unknown_on_the_held_out_set_is_null_and_warned_about(inputs: CostInputs, config: CostsConfig) -> None:
+    costs = build_costs(replace(inputs, heldout=TeacherLedger(calls=400)), config)
+    assert costs.one_off.evaluation_usd is None
+    assert any("held-out set unknown" in warning for warning in costs.warnings)
 
 
 def test_unknown_prices_stay_null_and_are_warned_about(inputs: CostInputs) -> None:

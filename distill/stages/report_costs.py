@@ -1,0 +1,111 @@
+"""Gathers what the costs of a run stand on: answers by what they cost whenever they were bought, and measured times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from distill.costs import CostInputs, LedgerEntry, TeacherLedger, rows_from_predictions
+from distill.engine.parquet import read_table
+from distill.stages.report_files import Files
+
+
+def gather_costs(
+    files: Files, predictions: pa.Table, inputs: Mapping[str, Path], *, price_is_assumption: bool
+) -> CostInputs:
+    """Put the inputs of the cost model together.
+
+    Raises:
+        StoreError: a table is damaged.
+    """
+    bought = read_table(inputs["generate"] / "completions.parquet")
+    student = files.scores["systems"]["student"]
+    return CostInputs(
+        teacher=_training_ledger(files, bought, price_is_assumption=price_is_assumption),
+        rows=rows_from_predictions(predictions),
+        throughput_per_s=files.evaluation["throughput_per_s"],
+        p50_ms=_value(student, "p50_latency_ms"),
+        p95_ms=_value(student, "p95_latency_ms"),
+        training_s=files.training["seconds"],
+        evaluation_s=files.evaluation["seconds"],
+        heldout=_heldout_ledger(files, predictions),
+        paid_usd=add_known(files.generate["ledger"]["usd"], files.evaluate["ledger"]["usd"]),
+        threshold=threshold_of(files),
+        extra=_judge_lines(files),
+    )
+
+
+def threshold_of(files: Files) -> float | None:
+    """Return the threshold in use; None: no fallback; infinity: none could be chosen, so the teacher answers all."""
+    chosen = files.evaluation["threshold"]
+    if chosen is None:
+        return None
+    return math.inf if chosen["threshold"] is None else float(chosen["threshold"])
+
+
+def add_known(*amounts: float | None) -> float | None:
+    """Add dollars; one unknown makes the sum unknown."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None
+
+
+def _training_ledger(files: Files, bought: pa.Table, *, price_is_assumption: bool) -> TeacherLedger:
+    ledger = files.generate["ledger"]
+    return TeacherLedger(
+        calls=bought.num_rows,
+        input_tokens=_total(bought, "input_tokens"),
+        cached_input_tokens=_total(bought, "cached_input_tokens"),
+        output_tokens=_total(bought, "output_tokens"),
+        usd=add_known(*_costs(bought), ledger["wasted_usd"]),
+        wasted_usd=ledger["wasted_usd"],
+        discarded_usd=add_known(*(step["usd_dropped"] for step in files.funnel)),
+        discarded_calls=sum(sum(step["reasons"].values()) for step in files.funnel),
+        retried_calls=_retried(ledger),
+        estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
+        price_source=str(files.generate["price"]["source"]),
+        price_is_assumption=price_is_assumption,
+    )
+
+
+def _heldout_ledger(files: Files, predictions: pa.Table) -> TeacherLedger:
+    """Count every answer on the held-out set, all repeats: each was paid for."""
+    ledger = files.evaluate["ledger"]
+    rows = cast("list[dict[str, Any]]", predictions.to_pylist())
+    teacher = [row for row in rows if row["system"] == "teacher"]
+    return TeacherLedger(
+        calls=len(teacher),
+        input_tokens=sum(row["input_tokens"] or 0 for row in teacher),
+        output_tokens=sum(row["output_tokens"] or 0 for row in teacher),
+        usd=add_known(*(row["cost_usd"] for row in teacher), ledger["wasted_usd"]),
+        wasted_usd=ledger["wasted_usd"],
+        retried_calls=_retried(ledger),
+        estimated_calls=ledger["estimated_calls"],
+    )
+
+
+def _judge_lines(files: Files) -> tuple[LedgerEntry, ...]:
+    """Return what filters that ask a model have spent: the filter stage's own dollars."""
+    record = files.records.get("filter", {})
+    if record.get("cost_usd") == 0:
+        return ()
+    return (LedgerEntry("filter", "judge", record.get("cost_usd"), "calls to the judge of the filters"),)
+
+
+def _retried(ledger: Mapping[str, Any]) -> int:
+    return sum(ledger["attempts_by_error"].values())
+
+
+def _costs(table: pa.Table) -> Sequence[float | None]:
+    return cast("list[float | None]", table.column("cost_usd").to_pylist())
+
+
+def _total(table: pa.Table, column: str) -> int:
+    return sum(value or 0 for value in cast("list[int | None]", table.column(column).to_pylist()))
+
+
+def _value(scores: Mapping[str, Any], metric: str) -> float | None:
+    return scores[metric]["value"] if metric in scores else None

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distill.engine.stage import Context
+from distill.stages.looks import count_look, read_looks
+from distill.stages.report import read_audit, read_curve
+from distill.stages.report_costs import add_known, threshold_of
+from distill.stages.report_files import Files
+from distill.stages.report_lineage import gather_lineage, gather_looks
+from distill.teachers.config import TermsConfig
+
+RECORD = {
+    "key": "e" * 64, "version": 1, "started_unix_s": 1_795_000_000.0, "seconds": 3.0, "rows_in": 4, "rows_out": 4,
+    "cost_usd": 0.0, "commit": "abc", "versions": {"python": "3.11"}, "lock": "l" * 64,
+    "machine": {"system": "Linux", "processor": "x86_64", "cores": 2},
+    "config": {"student": {"base": "small", "kind": "classifier"}},
+}  # fmt: skip
+
+
+def _files(**changes: Any) -> Files:
+    ledger = {"usd": 0.1, "wasted_usd": 0.0, "attempts_by_error": {}, "estimated_calls": 0, "models_served": {"t": 4}}
+    base = {"name": "small", "licence": "apache-2.0", "hashes": {"model.safetensors": "ab" * 32}}
+    evaluation = {"threshold": None, "heldout_digest": "d" * 64, "look": 2, "finished": "2026-11-24T00:00:00"}
+    known = {
+        "training": {"base": base}, "evaluation": evaluation, "gate": {"decision": "hold"}, "scores": {},
+        "generate": {"ledger": ledger, "standing": {"sunset": None, "days_left": None}}, "evaluate": {"ledger": ledger},
+        "audit": {}, "funnel": [], "curve": None, "records": {"gate": RECORD, "evaluate": RECORD},
+    }  # fmt: skip
+    return Files(**{**known, **changes})
+
+
+def test_no_threshold_that_could_be_chosen_is_not_the_same_as_no_fallback() -> None:
+    assert threshold_of(_files()) is None
+    assert threshold_of(_files(evaluation={"threshold": {"threshold": None}})) == math.inf
+    assert threshold_of(_files(evaluation={"threshold": {"threshold": 0.7}})) == 0.7
+
+
+def test_one_answer_without_a_price_makes_the_sum_unknown() -> None:
+    assert add_known(0.5, 0.25) == 0.75
+    assert add_known(0.5, None) is None
+
+
+def test_lineage_names_commit_versions_licence_and_hashes(split_context: Context) -> None:
+    lineage = gather_lineage(_files(), split_context, TermsConfig(), {"student": 7})
+    assert (lineage.commit, lineage.versions["python"], lineage.model_served) == ("abc", "3.11", "t")
+    assert lineage.licences == (("base model: small", "apache-2.0"),)
+    assert lineage.hashes["model.safetensors of small"] == "ab" * 32
+    assert [stage.stage for stage in lineage.stages] == ["evaluate", "gate"]
+
+
+def test_a_base_without_a_licence_is_said_to_state_none(split_context: Context) -> None:
+    files = _files(training={"base": {"name": "small", "licence": None, "hashes": {}}})
+    assert gather_lineage(files, split_context, TermsConfig(), {}).licences[0][1] == "not stated in its card"
+
+
+def test_earlier_looks_are_listed_with_what_they_came_to(split_context: Context) -> None:
+    state, first = split_context.state_dir, "f" * 64
+    for key in (first, "e" * 64, "later"):
+        count_look(state, "d" * 64, key)
+    for stage, key, body in (
+        ("evaluate", first, RECORD),
+        ("gate", "g", {"upstream": {"evaluate": first}, "facts": {"decision": "inconclusive"}}),
+    ):
+        path = state / "artifacts" / stage / key / "record.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(body))
+    looks = gather_looks(_files(), split_context, "small")
+    assert [(look.number, look.decision) for look in looks] == [(1, "inconclusive"), (2, "hold")]
+    assert "small (classifier)" in looks[0].student
+
+
+def test_reading_looks_counts_none(tmp_path: Path) -> None:
+    assert read_looks(tmp_path, "d") == []
+    count_look(tmp_path, "d", "a")
+    assert read_looks(tmp_path, "d") == read_looks(tmp_path, "d") == ["a"]
+
+
+@pytest.mark.parametrize("forecast", [None, {"rows": 400, "accuracy": 0.9, "low": 0.85, "high": 0.93}])
+def test_a_curve_has_its_forecast_or_the_reason_why_not(forecast: dict[str, float] | None) -> None:
+    points = [{"fraction": f, "rows": int(100 * f), "accuracy": f / 2, "low": None, "high": None} for f in (0.5, 1.0)]
+    curve = read_curve({"points": points, "fit": None, "forecast": forecast, "reason": "two sizes are too few"})
+    assert [point.is_forecast for point in curve.points] == [False, False] + [True] * (forecast is not None)
+    assert curve.note == "two sizes are too few"
+
+
+def test_the_audit_says_how_near_is_near_and_names_what_was_removed() -> None:
+    audit = {"overlap_exact": 1, "overlap_normalised": 2, "overlap_near": 3, "leaks_removed_from_train": 4,
+             "duplicates_removed": 0, "examples_of_leaks": [{"id": "a", "where": "x.jsonl:3"}]}  # fmt: skip
+    config = {"near_duplicate_threshold": 0.8, "heldout": {"source": "h.jsonl"}}
+    found = read_audit(replace(_files(), audit=audit, records={"split": {"config": config}}))
+    assert (found.near_threshold, found.leaked, found.note) == (0.8, (("a", "x.jsonl:3"),), "")
