@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path as FilePath
 
 from pydantic import BaseModel
@@ -13,7 +14,7 @@ from distill.config.tree import Path, Tree, show_path
 from distill.config.wording import suggest
 from distill.errors import Problem
 from distill.gates.config import GateConfig, RuleConfig
-from distill.metrics import METRICS
+from distill.metrics import METRICS, NEEDS_TEXT_EXTRA
 from distill.metrics.config import EvaluateConfig
 from distill.records.runtime import RuntimeConfig
 from distill.sources.config import DataConfig
@@ -187,6 +188,8 @@ def _check_names(evaluate: EvaluateConfig) -> Found:
     for index, name in enumerate(evaluate.metrics or ()):
         if name not in METRICS:
             yield ("evaluate", "metrics", index), f"unknown metric {name!r}{suggest(name, sorted(METRICS))}"
+        elif name in NEEDS_TEXT_EXTRA and find_spec("sacrebleu") is None:
+            yield ("evaluate", "metrics", index), f"{name!r} needs sacrebleu: pip install 'distill[text]'"
     for index, name in enumerate(evaluate.baselines):
         if name not in BASELINES:
             yield ("evaluate", "baselines", index), f"unknown baseline {name!r}{suggest(name, BASELINES)}"
@@ -195,6 +198,8 @@ def _check_names(evaluate: EvaluateConfig) -> Found:
 def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
     if rule.metric not in METRICS:
         yield "metric", f"unknown metric {rule.metric!r}{suggest(rule.metric, sorted(METRICS))}"
+    if rule.metric in NEEDS_TEXT_EXTRA and find_spec("sacrebleu") is None:
+        yield "metric", f"{rule.metric!r} needs sacrebleu: pip install 'distill[text]'"
     if rule.of == "cascade" and parts.evaluate is not None and parts.evaluate.fallback is None:
         yield "of", "a cascade needs evaluate.fallback"
     if rule.versus is not None and not rule.versus.startswith("channel:"):

@@ -34,6 +34,10 @@ class Measure(Protocol):
         """Score one prediction; None where it was not measured."""
         ...
 
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        """Make one value of an example's repeats; None where it cannot."""
+        ...
+
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         """Return one (n, K) matrix per system, and the map from sums (R, K) to values (R,)."""
         ...

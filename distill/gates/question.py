@@ -76,7 +76,7 @@ class Question:
 
 
 def average_repeats(rows: Sequence[Prediction], metric: Measure) -> Column:
-    """Average the repeats of each example."""
+    """Make one value of the repeats of each example, as the metric says."""
     found: dict[str, list[float]] = {}
     clusters: dict[str, str] = {}
     unmeasured: set[str] = set()
@@ -87,9 +87,12 @@ def average_repeats(rows: Sequence[Prediction], metric: Measure) -> Column:
         else:
             found.setdefault(row.id, []).append(value)
             clusters[row.id] = row.cluster or row.id
-    names = list(clusters.values())
-    values = np.array([sum(values) / len(values) for values in found.values()], np.float64)
-    return Column(list(found), values, names if have_repeats(names) else None, len(unmeasured - found.keys()))
+    combined = {name: metric.over_repeats(values) for name, values in found.items()}
+    ids = [name for name, value in combined.items() if value is not None]
+    unmeasured |= combined.keys() - set(ids)
+    names = [clusters[name] for name in ids]
+    values = np.array([combined[name] for name in ids], np.float64)
+    return Column(ids, values, names if have_repeats(names) else None, len(unmeasured - set(ids)))
 
 
 def is_binary(values: Floats) -> bool:

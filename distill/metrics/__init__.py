@@ -17,6 +17,31 @@ _LISTED: dict[str, str] = {
     "macro_f1": "classification:MACRO_F1",
     "balanced_accuracy": "classification:BALANCED_ACCURACY",
     "mean_score": "mean_score:MEAN_SCORE",
+    "exact_match": "exact_match:EXACT_MATCH",
+    "exact_match_raw": "exact_match:EXACT_MATCH_RAW",
+    "exact_match_numeric": "exact_match:EXACT_MATCH_NUMERIC",
+    "multilabel_micro_f1": "multilabel:MULTILABEL_MICRO_F1",
+    "multilabel_macro_f1": "multilabel:MULTILABEL_MACRO_F1",
+    "json_valid_rate": "json_validity:JSON_VALID_RATE",
+    "schema_valid_rate": "json_validity:SCHEMA_VALID_RATE",
+    "field_precision": "fields:FIELD_PRECISION",
+    "field_recall": "fields:FIELD_RECALL",
+    "field_f1": "fields:FIELD_F1",
+    "exact_object": "fields:EXACT_OBJECT",
+    "token_f1": "token_f1:TOKEN_F1",
+    "rouge_1": "rouge:ROUGE_1",
+    "rouge_2": "rouge:ROUGE_2",
+    "rouge_l": "rouge:ROUGE_L",
+    "bleu": "bleu:BLEU",
+    "chrf": "chrf:CHRF",
+    "pass_at_1": "pass_at_k:PASS_AT_1",
+    "pass_at_2": "pass_at_k:PASS_AT_2",
+    "pass_at_5": "pass_at_k:PASS_AT_5",
+    "pass_at_10": "pass_at_k:PASS_AT_10",
+    "judge_win_rate": "win_rate:JUDGE_WIN_RATE",
+    "perplexity": "perplexity:PERPLEXITY",
+    "brier": "brier:BRIER",
+    "ece": "ece:ECE",
     "failure_rate": "failures:FAILURE_RATE",
     "empty_rate": "failures:EMPTY_RATE",
     "unparseable_rate": "failures:UNPARSEABLE_RATE",
@@ -34,13 +59,17 @@ _LISTED: dict[str, str] = {
 }
 
 _DEFAULTS: dict[OutputKind, tuple[str, ...]] = {
-    "label": ("accuracy", "macro_f1", "balanced_accuracy"),
-    "labels": ("accuracy", "mean_score"),
-    "json": ("accuracy", "mean_score"),
-    "answer": ("accuracy", "mean_score"),
-    "text": ("mean_score", "accuracy"),
-}
-_ALWAYS = ("failure_rate", "p50_latency_ms", "p95_latency_ms", "cost_per_1k_usd")
+    "label": ("accuracy", "macro_f1", "balanced_accuracy", "brier", "ece"),
+    "labels": ("accuracy", "mean_score", "multilabel_micro_f1", "multilabel_macro_f1"),
+    "json": (
+        "accuracy", "exact_object", "field_f1", "field_precision", "field_recall",
+        "json_valid_rate", "schema_valid_rate",
+    ),
+    "answer": ("accuracy", "exact_match", "exact_match_raw", "token_f1"),
+    "text": ("mean_score", "accuracy", "token_f1", "rouge_l"),
+}  # fmt: skip
+_ALWAYS = ("failure_rate", "p50_latency_ms", "p95_latency_ms", "p99_latency_ms", "cost_per_1k_usd")
+NEEDS_TEXT_EXTRA = frozenset({"bleu", "chrf"})
 
 
 class _Table(Mapping[str, "Metric"]):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from distill.metrics.item_metric import average, refuse_nan
 from distill.metrics.protocol import Combine, Floats, Kind
 from distill.records.prediction import Prediction
 from distill.records.score import Score
@@ -19,7 +23,11 @@ Vectorise = Callable[[Sequence[Sequence[Prediction]]], tuple[list[Floats], Combi
 
 @dataclass(frozen=True, slots=True)
 class CorpusMetric:
-    """`vectorise` gives one (n, K) matrix per system over shared columns, and what turns sums into values."""
+    """`vectorise` gives one (n, K) matrix per system over shared columns, and what turns sums into values.
+
+    `keep` names the rows that can be measured at all; `reflect` turns the resamples about the estimate, for figures
+    that resampling itself pushes up (ECE); `describe` adds what a reader must know.
+    """
 
     name: str
     vectorise: Vectorise
@@ -27,11 +35,17 @@ class CorpusMetric:
     higher_is_better: bool = True
     per_item: Callable[[Prediction], float | None] | None = None
     keep: Callable[[Prediction], bool] | None = None
+    bounds: tuple[float, float] = (0.0, 1.0)
+    reflect: bool = False
+    describe: Callable[[Sequence[Prediction]], str] | None = None
     kind: Kind = "corpus"
     q: float | None = None
 
     def item(self, prediction: Prediction) -> float | None:
         return None if self.per_item is None else self.per_item(prediction)
+
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        return average(values)
 
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         return self.vectorise(systems)
@@ -43,9 +57,14 @@ class CorpusMetric:
             return Score(self.name, None, None, None, 0, self.unit, "nothing was measured")
         (matrix,), combine = self.vectorise([chosen])
         value = float(combine(matrix.sum(axis=0, keepdims=True))[0])
+        if not (np.isfinite(matrix).all() and math.isfinite(value)):
+            return refuse_nan(self.name, self.unit, int((~np.isfinite(matrix)).any(axis=1).sum()))
+        note = "" if self.describe is None else self.describe(chosen)
         if n < _MIN_ROWS:
             return Score(self.name, value, None, None, n, self.unit, f"under {_MIN_ROWS} rows: no interval")
         clusters = [p.cluster or p.id for p in chosen]
         units = clusters if have_repeats(clusters) else None
-        low, high = percentile_interval(combine(bootstrap_sums(matrix, RESAMPLES, 0, units)), confidence)
-        return Score(self.name, value, min(low, value), max(high, value), n, self.unit)
+        draws = combine(bootstrap_sums(matrix, RESAMPLES, 0, units))
+        low, high = percentile_interval(2 * value - draws if self.reflect else draws, confidence)
+        low, high = max(self.bounds[0], min(low, value)), min(self.bounds[1], max(high, value))
+        return Score(self.name, value, low, high, n, self.unit, note)

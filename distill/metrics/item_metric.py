@@ -15,9 +15,17 @@ from distill.statistics.paired import estimate_mean, mean_interval
 from distill.statistics.proportions import wilson_interval
 
 
+def average(values: Sequence[float]) -> float | None:
+    """Return the mean of an example's repeats."""
+    return sum(values) / len(values)
+
+
 @dataclass(frozen=True, slots=True)
 class ItemMetric:
-    """The mean of `score` over examples; `bounds` are the values a score can take (None: unbounded)."""
+    """The mean of `score` over examples; `bounds` are the values a score can take (None: unbounded).
+
+    `combine` makes one value of an example's repeats, None where it cannot.
+    """
 
     name: str
     score: Callable[[Prediction], float | None]
@@ -25,19 +33,25 @@ class ItemMetric:
     higher_is_better: bool = True
     factor: float = 1.0
     bounds: tuple[float, float] | None = (0.0, 1.0)
+    combine: Callable[[Sequence[float]], float | None] = average
     kind: Kind = "mean"
     q: float | None = None
 
     def item(self, prediction: Prediction) -> float | None:
         return self.score(prediction)
 
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        return self.combine(values)
+
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         matrices = [np.array([[self.score(p) or 0.0, 1.0] for p in system]) for system in systems]
         return matrices, lambda sums: self.factor * sums[:, 0] / np.maximum(sums[:, 1], 1e-12)
 
     def aggregate(self, predictions: Sequence[Prediction], confidence: float = 0.95) -> Score:
-        values, clusters = mean_by_example(predictions, self.score)
+        values, clusters = mean_by_example(predictions, self.score, self.combine)
         n = len(values)
+        if not np.isfinite(values).all():
+            return refuse_nan(self.name, self.unit, int((~np.isfinite(values)).sum()))
         if n == 0:
             return Score(self.name, None, None, None, 0, self.unit, "nothing was measured")
         mean = float(np.mean(values))
@@ -59,10 +73,17 @@ class ItemMetric:
         return Score(self.name, value, low, high, n, self.unit, "all scores are equal: no interval can be given")
 
 
+def refuse_nan(name: str, unit: str, count: int) -> Score:
+    """Return the score of a metric that some rows have no number for: unknown, never NaN."""
+    return Score(name, None, None, None, 0, unit, f"{count} scores are not numbers: nothing can be said")
+
+
 def mean_by_example(
-    predictions: Sequence[Prediction], score: Callable[[Prediction], float | None]
+    predictions: Sequence[Prediction],
+    score: Callable[[Prediction], float | None],
+    combine: Callable[[Sequence[float]], float | None] = average,
 ) -> tuple[Floats, list[str] | None]:
-    """Average the repeats of each example; return the means, and the clusters where any holds two examples.
+    """Make one value of the repeats of each example; return them, and the clusters where any holds two examples.
 
     Examples whose score is None are left out.
     """
@@ -73,8 +94,9 @@ def mean_by_example(
         if value is not None:
             sums.setdefault(prediction.id, []).append(value)
             cluster_of[prediction.id] = prediction.cluster or prediction.id
-    values = np.array([sum(found) / len(found) for found in sums.values()])
-    clusters = list(cluster_of.values())
+    combined = {name: combine(found) for name, found in sums.items()}
+    values = np.array([value for value in combined.values() if value is not None], np.float64)
+    clusters = [cluster_of[name] for name, value in combined.items() if value is not None]
     return values, clusters if have_repeats(clusters) else None
 
 

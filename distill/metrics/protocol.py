@@ -39,6 +39,10 @@ class Metric(Protocol):
         """Score one prediction; None where the metric does not apply or was not measured."""
         ...
 
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        """Make one value of an example's repeats (their mean, or pass@k); None where it cannot."""
+        ...
+
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         """Return one (n, K) matrix per system over shared columns, and the map from sums (R, K) to values (R,)."""
         ...

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from distill.metrics.item_metric import mean_by_example
+from distill.metrics.item_metric import average, mean_by_example, refuse_nan
 from distill.metrics.protocol import Combine, Floats, Kind
 from distill.records.prediction import Prediction
 from distill.records.score import Score
@@ -29,6 +29,9 @@ class QuantileMetric:
     def item(self, prediction: Prediction) -> float | None:
         return self.score(prediction)
 
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        return average(values)
+
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         """Refuse: a quantile is no function of sums.
 
@@ -42,6 +45,8 @@ class QuantileMetric:
         values = [float(value) for value in found]
         if not values:
             return Score(self.name, None, None, None, 0, self.unit, "nothing was measured")
+        if not np.isfinite(found).all():
+            return refuse_nan(self.name, self.unit, int((~np.isfinite(found)).sum()))
         low, high = quantile_interval(values, self.q, confidence)
         note = "" if np.isfinite([low, high]).all() else f"{len(values)} rows do not bound this quantile on both sides"
         return Score(

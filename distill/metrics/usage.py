@@ -29,6 +29,9 @@ class CostMetric:
     def item(self, prediction: Prediction) -> float | None:
         return None if prediction.cost_usd is None else 1000 * prediction.cost_usd
 
+    def over_repeats(self, values: Sequence[float]) -> float | None:
+        return _MEAN.over_repeats(values)
+
     def vectors(self, systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
         return _MEAN.vectors(systems)
 

@@ -14,6 +14,8 @@ class Prediction:
 
     `system` is student, teacher, base or a baseline's name; `score` is in [0, 1]; `reference` is what
     it was scored against (gold, or the teacher's answer where there is no gold); `content_hash` is the example's.
+    `judged` is 1 where a judge preferred this answer to the teacher's, 0 where not, 1/2 for a tie; `reference_logprob`
+    is the natural-log probability the system gives the reference, over its `reference_tokens`.
     """
 
     id: str
@@ -33,3 +35,6 @@ class Prediction:
     slices: Mapping[str, str] = field(default_factory=dict[str, str])
     cluster: str | None = None
     content_hash: str = ""
+    judged: float | None = None
+    reference_logprob: float | None = None
+    reference_tokens: int | None = None

@@ -114,6 +114,12 @@ PREDICTIONS = _schema(
         "slices": (_SLICES, "slices of the example"),
         "cluster": (pa.string(), "group of the example, for clustered errors"),
         "content_hash": (pa.string(), "content hash of the example"),
+        "judged": (
+            pa.float64(),
+            "1 where a judge preferred it to the teacher's answer, 0 not, 0.5 tie; null: not asked",
+        ),
+        "reference_logprob": (pa.float64(), "natural-log probability given to the reference; null where not measured"),
+        "reference_tokens": (pa.int64(), "tokens that probability is over"),
     }
 )
 

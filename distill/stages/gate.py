@@ -128,4 +128,4 @@ def write_json(context: Context, name: str, value: object) -> None:
     (context.output_dir / name).write_text(text, encoding="utf-8")
 
 
-GATE = Stage("gate", 1, run_gate)
+GATE = Stage("gate", 2, run_gate)

@@ -124,6 +124,9 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
         "slices": sorted(prediction.slices.items()),
         "cluster": prediction.cluster,
         "content_hash": prediction.content_hash,
+        "judged": prediction.judged,
+        "reference_logprob": prediction.reference_logprob,
+        "reference_tokens": prediction.reference_tokens,
     }
 
 
