@@ -23,6 +23,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "rehearse": ("distill.cli.rehearse", "The same run against the rehearsal teacher, for no money."),
     "check": ("distill.cli.check", "Config errors only, all at once."),
+    "init": ("distill.cli.init", "Write a small task that runs at once, to be edited into yours."),
     "gate": ("distill.cli.gate", "Print a run's decision; the exit code is the decision."),
     "report": ("distill.cli.report", "Write one self-contained HTML page; several runs give a comparison."),
     "runs": ("distill.cli.runs", "Table of runs: when, teacher, student, quality, verdict, cost."),
