@@ -59,7 +59,13 @@ def run_train(config: object, context: Context) -> Summary:
     (context.output_dir / "training.json").write_text(
         json.dumps(asdict(report), indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
     )
-    facts: dict[str, Plain] = {"steps": report.steps, "trainable_parameters": report.trainable_parameters}
+    facts: dict[str, Plain] = {
+        "steps": report.steps,
+        "trainable_parameters": report.trainable_parameters,
+        "preflight": report.preflight.facts(),
+        "rows_dropped": {reason: len(ids) for reason, ids in report.rows_dropped.items()},
+        "rows_truncated": len(report.rows_truncated),
+    }
     return Summary(rows_in=len(train) + len(validation), rows_out=report.rows_trained, facts=facts)
 
 

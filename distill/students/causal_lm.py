@@ -28,6 +28,7 @@ from distill.students.generation import answer_prompts, generate_greedy
 from distill.students.lm_model import CausalModel
 from distill.students.lm_rows import encode_lm_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.trainer import fit
@@ -61,6 +62,10 @@ class CausalStudent:
         train, held = (encode_lm_rows(rows, chat, config) for rows in (lessons.train, lessons.validation))
         if not train.rows:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
+        looked = [
+            look_at(given, encoded, chat.encode_prompt, chat.end_id)
+            for given, encoded in ((lessons.train, train), (lessons.validation, held))
+        ]
         if not config.base_dropout:
             silence_dropout(foundation.model)
         set_seed(config.seed)
@@ -69,6 +74,7 @@ class CausalStudent:
         plan = plan_batches(
             train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
         )
+        preflight = inspect_training(looked, chat.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
         save_weights(lm, output_dir)
         chat.tokenizer.save_pretrained(output_dir)
@@ -81,7 +87,7 @@ class CausalStudent:
             chat_template_sha256=chat.template_sha256,
         )
         write_manifest(output_dir, manifest)
-        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
+        return summarise_training(train, held, preflight, result, model, foundation.base, time.perf_counter() - start)
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> CausalPredictor:
         """Load what `train` wrote.

@@ -28,9 +28,10 @@ from distill.students.foundation import (
 )
 from distill.students.label_rows import encode_label_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.text_encoding import join_prompt
+from distill.students.text_encoding import encode_texts, join_prompt
 from distill.students.trainer import fit
 from distill.tasks.config import TaskConfig
 
@@ -67,15 +68,20 @@ class ClassifierStudent:
         held = encode_label_rows(lessons.validation, foundation.tokenizer, labels, config, multi=multi)
         if not train.lengths:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
+        looked = [
+            look_at(given, encoded, lambda p: encode_texts(foundation.tokenizer, [join_prompt(p)])[0], None)
+            for given, encoded in ((lessons.train, train), (lessons.validation, held))
+        ]
         model = build_model(foundation, config, len(labels), multi=multi).to(placement.device)
         plan = plan_batches(
             train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
         )
+        preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
         temperature = fit_temperature(model, held, placement.device)
         manifest = StudentManifest("classifier", task, config, foundation.base.as_json(), labels, temperature)
         save_student(output_dir, model, foundation.tokenizer, manifest)
-        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
+        return summarise_training(train, held, preflight, result, model, foundation.base, time.perf_counter() - start)
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> ClassifierPredictor:
         """Load what `train` wrote.

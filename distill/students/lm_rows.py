@@ -38,6 +38,11 @@ class LmRows:
     truncated: list[str] = field(default_factory=list[str])
 
     @property
+    def row_ids(self) -> list[str]:
+        """Ids of the kept rows."""
+        return [row.id for row in self.rows]
+
+    @property
     def lengths(self) -> list[int]:
         """Tokens per row. The last token is a target only, never an input."""
         return [len(row.prompt) + len(row.answer) - 1 for row in self.rows]

@@ -26,6 +26,36 @@ class Lessons:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at before training: over how many rows, and the ids of those for which it does not hold."""
+
+    name: str
+    rows: int
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What was found before training. `trainable`: parameter name -> count; bytes and seconds are estimates."""
+
+    checks: tuple[Check, ...]
+    trainable: dict[str, int]
+    memory_bytes: int
+    seconds: float
+
+    def facts(self) -> dict[str, Json]:
+        """Return what a person wants to see of it in one line."""
+        return {
+            "checks": len(self.checks),
+            "rows": max(check.rows for check in self.checks),
+            "failed": sum(bool(check.failed) for check in self.checks),
+            "trainable_parameters": sum(self.trainable.values()),
+            "estimated_memory_mb": round(self.memory_bytes / 1e6),
+            "estimated_seconds": float(f"{self.seconds:.2g}"),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class TrainingReport:
     """What training did: counts, losses, times, and each row that was left out or cut; training.json of the stage."""
 
@@ -41,6 +71,7 @@ class TrainingReport:
     total_parameters: int
     best_validation_loss: float | None
     history: tuple[dict[str, float], ...]
+    preflight: Preflight
     base: dict[str, Json] = field(default_factory=dict[str, Json])
 
 

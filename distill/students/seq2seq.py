@@ -19,6 +19,7 @@ from distill.students.device import place
 from distill.students.foundation import lay_foundation, load_full, load_weights, reload_foundation, save_weights
 from distill.students.generation import answer_prompts, generate_from_source
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
@@ -57,6 +58,10 @@ class Seq2SeqStudent:
             for rows in (lessons.train, lessons.validation)
         )
         require_rows(train, config)
+        looked = [
+            look_at(given, encoded, lambda p: encode_texts(foundation.tokenizer, [join_prompt(p)])[0], codes.end)
+            for given, encoded in ((lessons.train, train), (lessons.validation, held))
+        ]
         if not config.base_dropout:
             silence_dropout(foundation.model)
         set_seed(config.seed)
@@ -65,12 +70,13 @@ class Seq2SeqStudent:
         plan = plan_batches(
             train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
         )
+        preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
         save_weights(lm, output_dir)
         foundation.tokenizer.save_pretrained(output_dir)
         labels = tuple(task.labels or ())
         write_manifest(output_dir, StudentManifest("seq2seq", task, config, foundation.base.as_json(), labels))
-        return summarise_training(train, held, result, model, foundation.base, time.perf_counter() - start)
+        return summarise_training(train, held, preflight, result, model, foundation.base, time.perf_counter() - start)
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> Seq2SeqPredictor:
         """Load what `train` wrote.

@@ -52,6 +52,11 @@ class Seq2SeqRows:
     rationale_left_out: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
 
     @property
+    def row_ids(self) -> list[str]:
+        """Ids of the kept rows."""
+        return [row.id for row in self.rows]
+
+    @property
     def lengths(self) -> list[int]:
         """Tokens per row: source and all that is decoded."""
         return [len(row.source) + len(row.answer) + len(row.rationale) for row in self.rows]

@@ -9,7 +9,7 @@ from torch import nn
 
 from distill.students.adapters import count_parameters
 from distill.students.bases import ResolvedBase
-from distill.students.protocol import TrainingReport
+from distill.students.protocol import Preflight, TrainingReport
 from distill.students.trainer import FitResult
 
 
@@ -26,7 +26,13 @@ class EncodedSet(Protocol):
 
 
 def summarise_training(
-    train: EncodedSet, held: EncodedSet, result: FitResult, model: nn.Module, base: ResolvedBase, seconds: float
+    train: EncodedSet,
+    held: EncodedSet,
+    preflight: Preflight,
+    result: FitResult,
+    model: nn.Module,
+    base: ResolvedBase,
+    seconds: float,
 ) -> TrainingReport:
     """Return the report of a finished training that took `seconds` in all."""
     trainable, total = count_parameters(model)
@@ -43,6 +49,7 @@ def summarise_training(
         total_parameters=total,
         best_validation_loss=result.best_validation_loss,
         history=result.history,
+        preflight=preflight,
         base=base.as_json(),
     )
 

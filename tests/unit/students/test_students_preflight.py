@@ -1,0 +1,154 @@
+"""A training that cannot come out right does not start, and says which rows are why."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from distill.errors import DataError
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Prompt, TrainingRow
+from distill.students import get_student
+from distill.students.chat import Chat, open_chat
+from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
+from distill.students.lm_rows import LmRows, encode_lm_rows
+from distill.students.preflight import (
+    Inspected,
+    check_asked_as_taught,
+    check_counted,
+    check_end_supervised,
+    check_saved_tokenizer,
+    check_vocabulary,
+    list_trainable,
+    look_at,
+)
+from distill.students.protocol import Lessons
+from distill.students.tiny import build_tiny
+from distill.tasks.config import TaskConfig
+
+ROWS = [TrainingRow(f"r{i}", Prompt(f"r{i}", f"is number {i} odd"), "yes" if i % 2 else "no") for i in range(6)]
+TOKENIZER, MODEL = build_tiny("causal_lm", TinyModelConfig(), [row.prompt.user for row in ROWS], seed=1)
+CONFIG = StudentConfig(kind="causal_lm", base=TinyModelConfig(), lora=None, epochs=1, max_new_tokens=8)
+TASK = TaskConfig(output="label", labels=("yes", "no"), user="{{ text }}")
+
+
+@pytest.fixture
+def chat() -> Chat:
+    return open_chat(TOKENIZER)
+
+
+@pytest.fixture
+def encoded(chat: Chat) -> LmRows:
+    return encode_lm_rows(ROWS, chat, CONFIG)
+
+
+def look(encoded: LmRows, chat: Chat) -> list[Inspected]:
+    return [look_at(ROWS, encoded, chat.encode_prompt, chat.end_id)]
+
+
+def test_sound_rows_pass_every_check(encoded: LmRows, chat: Chat, tmp_path: Path):
+    seen = look(encoded, chat)
+    checks = [check_counted(seen), check_asked_as_taught(seen), check_end_supervised(seen)]
+    checks += [check_vocabulary(seen, TOKENIZER, MODEL), check_saved_tokenizer(seen, TOKENIZER, tmp_path)]
+    assert [(check.rows, check.failed) for check in checks] == [(6, ())] * 5
+
+
+def test_row_that_never_learns_to_stop_is_named(encoded: LmRows, chat: Chat):
+    encoded.rows[2] = encoded.rows[2]._replace(answer=encoded.rows[2].answer[:-1])
+    assert check_end_supervised(look(encoded, chat)).failed == ("r2",)
+
+
+def test_collator_that_masks_the_end_is_caught_for_every_row(encoded: LmRows, chat: Chat):
+    class Masking(LmRows):
+        def collate(self, index):
+            batch = super().collate(index)
+            return batch | {"targets": batch["targets"].masked_fill(batch["targets"] == chat.end_id, -100)}
+
+    masking = Masking(encoded.pad_id, encoded.rows)
+    assert len(check_end_supervised(look(masking, chat)).failed) == 6
+
+
+def test_prompt_taught_in_other_tokens_than_asked_is_named(encoded: LmRows, chat: Chat):
+    encoded.rows[4] = encoded.rows[4]._replace(prompt=[1, *encoded.rows[4].prompt])
+    assert check_asked_as_taught(look(encoded, chat)).failed == ("r4",)
+
+
+def test_cut_prompt_is_accepted_only_where_it_is_named(encoded: LmRows, chat: Chat):
+    encoded.rows[0] = encoded.rows[0]._replace(prompt=encoded.rows[0].prompt[3:])
+    assert check_asked_as_taught(look(encoded, chat)).failed == ("r0",)
+    encoded.truncated.append("r0")
+    assert check_asked_as_taught(look(encoded, chat)).failed == ()
+
+
+def test_row_lost_without_a_word_is_named(encoded: LmRows, chat: Chat):
+    lost = encoded.rows.pop()
+    assert check_counted(look(encoded, chat)).failed == (lost.id,)
+    encoded.dropped["overlong"] = [lost.id]
+    assert check_counted(look(encoded, chat)).failed == ()
+
+
+def test_token_outside_the_embedding_is_named(encoded: LmRows, chat: Chat):
+    encoded.rows[3] = encoded.rows[3]._replace(answer=[99_999, chat.end_id])
+    assert check_vocabulary(look(encoded, chat), TOKENIZER, MODEL).failed == ("r3",)
+
+
+def test_tokenizer_larger_than_the_embedding_is_refused(encoded: LmRows, chat: Chat):
+    _, narrow = build_tiny("causal_lm", TinyModelConfig(), ["a"], seed=1)
+    narrow.set_input_embeddings(torch.nn.Embedding(10, 32))
+    assert "the tokenizer itself" in check_vocabulary(look(encoded, chat), TOKENIZER, narrow).failed[0]
+
+
+def test_template_that_does_not_survive_saving_is_caught(encoded: LmRows, chat: Chat, tmp_path: Path):
+    class Forgetful:
+        def __getattr__(self, name):
+            return getattr(TOKENIZER, name)
+
+        def __call__(self, *args, **kwargs):
+            return TOKENIZER(*args, **kwargs)
+
+        def save_pretrained(self, folder):
+            TOKENIZER.save_pretrained(folder)
+            (Path(folder) / "chat_template.jinja").write_text("{{ messages }}")
+
+    assert check_saved_tokenizer(look(encoded, chat), Forgetful(), tmp_path).failed == ("the chat template",)
+
+
+def test_failed_check_stops_the_training_before_any_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    from distill.students import causal_lm
+
+    def lose_one(rows, chat, config):
+        encoded = encode_lm_rows(rows, chat, config)
+        encoded.rows = encoded.rows[1:]
+        return encoded
+
+    monkeypatch.setattr(causal_lm, "encode_lm_rows", lose_one)
+    steps: list[int] = []
+    with pytest.raises(DataError, match=r"preflight: not so: every row is kept.*1 of 6 rows fail \(r0\)"):
+        get_student("causal_lm").train(
+            Lessons(ROWS, ()), TASK, CONFIG, RuntimeConfig(device="cpu"), tmp_path / "o", tmp_path / "w",
+            lambda step, total, loss: steps.append(step),
+        )  # fmt: skip
+    assert steps == []
+
+
+@pytest.mark.parametrize("kind", ["classifier", "causal_lm", "seq2seq"])
+def test_report_lists_checks_trainable_parameters_and_estimates(kind: str, tmp_path: Path):
+    config = StudentConfig(kind=kind, base=TinyModelConfig(), lora=LoraConfig(rank=4), epochs=1, max_new_tokens=8)
+    runtime = RuntimeConfig(device="cpu")
+    report = get_student(kind).train(Lessons(ROWS, ROWS[:2]), TASK, config, runtime, tmp_path / "o", tmp_path / "w")
+    found = report.preflight
+    assert [(check.rows, check.failed) for check in found.checks] == [(8, ())] * 5
+    assert sum(found.trainable.values()) == report.trainable_parameters
+    assert all("lora_" in name or name.startswith("head.") for name in found.trainable)
+    assert 4 * report.total_parameters < found.memory_bytes < 1e9
+    assert 0 < found.seconds < 3600
+    assert dataclasses.asdict(report)["preflight"]["checks"]
+
+
+def test_layers_of_one_kind_are_listed_once():
+    names = list_trainable(MODEL)
+    assert "model.layers.*.mlp.up_proj.weight" in names
+    assert not any(part.isdigit() for name in names for part in name.split("."))
