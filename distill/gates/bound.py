@@ -6,14 +6,13 @@ import math
 from typing import Literal
 
 import numpy as np
-from scipy import stats
 
 from distill.gates.question import Column, Question, Tested, is_binary
 from distill.gates.wording import say
 from distill.statistics.bootstrap import bootstrap_p, bootstrap_sums
 from distill.statistics.clusters import MIN_CLUSTERS, design_effect, have_repeats
 from distill.statistics.paired import estimate_mean, mean_above_p, mean_below_p, mean_interval
-from distill.statistics.proportions import above_p_value, below_p_value, clopper_pearson_interval
+from distill.statistics.proportions import above_p_value, below_p_value, bound_power, clopper_pearson_interval
 
 Side = Literal["max", "min"]
 _MIN_CORPUS_ROWS = 50
@@ -160,10 +159,7 @@ def _proportion_power(n: int, bound: float, side: Side, alpha: float) -> float |
     share = bound if side == "max" else 1 - bound
     if not 0 < share < 1 or n < 1:
         return None
-    k = int(stats.binom.ppf(alpha, n, share)) + 1
-    while k >= 0 and below_p_value(k, n, share) > alpha:
-        k -= 1
-    return 0.0 if k < 0 else float(stats.binom.cdf(k, n, share / 2))
+    return bound_power(n, share, share / 2, alpha)
 
 
 def _needed_rows(rate: float, bound: float, side: Side, alpha: float, factor: float) -> int | None:

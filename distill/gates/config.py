@@ -45,10 +45,15 @@ class RuleConfig(Frozen):
         return self
 
 
+TestMode = Literal["auto", "exact", "score"]
+
+
 class GateConfig(Frozen):
     """The rules; promote needs all of them to pass."""
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """One-sided confidence of each rule."""
+    test: TestMode = "auto"
+    """Paired test of right/wrong: `exact` (up to 1,000 rows), `score` (Tango); `auto`: exact while it is offered."""
     rules: tuple[RuleConfig, ...] = Field(min_length=1)
     """All must pass (an intersection-union test: each at full alpha)."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from distill.gates import RULES, get_rule
-from distill.gates.config import GateConfig, RuleConfig
+from distill.gates.config import GateConfig, RuleConfig, TestMode
 from distill.gates.evidence import Evidence
 from distill.gates.notes import make_notes
 from distill.gates.question import Question, Tested
@@ -32,7 +32,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
     reason = "; ".join(problems)
     if not problems:
         for rule in config.rules:
-            outcomes.extend(judge_rule(rule, evidence, alpha))
+            outcomes.extend(judge_rule(rule, evidence, alpha, config.test))
             outcomes.extend(_judge_alone(rule, evidence, config, alpha))
         word, reason = conclude(outcomes)
     return Decision(
@@ -66,13 +66,13 @@ def name_rule(outcome: RuleOutcome) -> str:
     return f"{outcome.metric} of {outcome.of}{where}"
 
 
-def judge_rule(rule: RuleConfig, evidence: Evidence, alpha: float) -> list[RuleOutcome]:
+def judge_rule(rule: RuleConfig, evidence: Evidence, alpha: float, mode: TestMode = "auto") -> list[RuleOutcome]:
     """Judge one rule on all rows and, where it says so, on each slice (single slices are many claims: Holm)."""
     if rule.metric not in evidence.metrics:
         return [_outcome(rule, None, Tested("", "", problem=f"there is no metric {rule.metric!r}"), alpha)]
-    outcomes = [_outcome(rule, None, _ask(rule, evidence, alpha, None), alpha)]
+    outcomes = [_outcome(rule, None, _ask(rule, evidence, alpha, None, mode), alpha)]
     if rule.per_slice:
-        outcomes.extend(_judge_slices(rule, evidence, alpha))
+        outcomes.extend(_judge_slices(rule, evidence, alpha, mode))
     return outcomes
 
 
@@ -96,17 +96,17 @@ def _judge_alone(rule: RuleConfig, evidence: Evidence, config: GateConfig, alpha
     stated = any(other.of == "student" and other.metric == rule.metric and other.margin for other in config.rules)
     if rule.of != "cascade" or rule.margin is None or stated:
         return []
-    return judge_rule(alone, evidence, alpha)
+    return judge_rule(alone, evidence, alpha, config.test)
 
 
-def _judge_slices(rule: RuleConfig, evidence: Evidence, alpha: float) -> list[RuleOutcome]:
+def _judge_slices(rule: RuleConfig, evidence: Evidence, alpha: float, mode: TestMode) -> list[RuleOutcome]:
     tested: dict[str, Tested] = {}
     for name, ids in slices_of(evidence).items():
         if len(ids) < rule.min_n:
             problem = f"{len(ids)} rows are under min_n {rule.min_n}: too few to say anything about this slice"
             tested[name] = Tested("", "", problem=problem, n=len(ids), needed_n=rule.min_n)
         else:
-            tested[name] = _ask(rule, evidence, alpha, ids)
+            tested[name] = _ask(rule, evidence, alpha, ids, mode)
     family = [name for name, found in tested.items() if found.problem is None]
     p_pass = dict(zip(family, holm_adjust([tested[name].p_pass for name in family]), strict=True))
     p_fail = dict(zip(family, holm_adjust([tested[name].p_fail for name in family]), strict=True))
@@ -116,8 +116,8 @@ def _judge_slices(rule: RuleConfig, evidence: Evidence, alpha: float) -> list[Ru
     ]
 
 
-def _ask(rule: RuleConfig, evidence: Evidence, alpha: float, ids: frozenset[str] | None) -> Tested:
-    question = Question(rule, evidence.metrics[rule.metric], evidence, alpha, rule.of, ids)
+def _ask(rule: RuleConfig, evidence: Evidence, alpha: float, ids: frozenset[str] | None, mode: TestMode) -> Tested:
+    question = Question(rule, evidence.metrics[rule.metric], evidence, alpha, rule.of, ids, mode)
     return get_rule(field_of(rule))(question)
 
 

@@ -84,9 +84,13 @@ def _binary_gap(differences: Floats, clusters: list[str] | None, question: Quest
     n, b, c = len(differences), int((differences > 0).sum()), int((differences < 0).sum())
     score, mean = tango_score(b, c, n, -margin), (b - c) / n
     needed = _needed_binary(margin, b, c, n, alpha)
-    power = gate_power(n, margin, max(b + c, 1) / n, 0.0, alpha)
+    power = gate_power(n, margin, max(b + c, 1) / n, 0.0, alpha, exact=question.mode != "score")
     if clusters is None:
-        p_pass = exact_noninferiority_p(b, c, n, margin) if n <= MAX_EXACT_N else float(stats.norm.sf(score))
+        if question.mode == "exact" and n > MAX_EXACT_N:
+            problem = f"gate.test is exact, which is offered up to {MAX_EXACT_N} rows: use auto or score"
+            return Gap(mean, Interval(mean, mean), 1.0, 1.0, None, None, problem=problem)
+        exact = question.mode != "score" and n <= MAX_EXACT_N
+        p_pass = exact_noninferiority_p(b, c, n, margin) if exact else float(stats.norm.sf(score))
         return Gap(mean, tango_interval(b, c, n, 1 - alpha), p_pass, float(stats.norm.cdf(score)), power, needed)
     effect = design_effect(differences, clusters)
     if effect.clusters < MIN_CLUSTERS:

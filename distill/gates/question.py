@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from distill.gates.config import RuleConfig
+from distill.gates.config import RuleConfig, TestMode
 from distill.gates.evidence import Evidence, Floats, Measure, Measured
 from distill.records.prediction import Prediction
 from distill.statistics.clusters import have_repeats
@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A rule, its metric, the error level, and the ids it is about (None: all)."""
+    """A rule, its metric, the error level, the ids it is about (None: all), and which paired test is asked for."""
 
     rule: RuleConfig
     metric: Measure
@@ -57,6 +57,7 @@ class Question:
     alpha: float
     of: str
     ids: frozenset[str] | None = None
+    mode: TestMode = "auto"
 
     def rows(self, system: str) -> list[Prediction]:
         """Return the predictions of a system on this question's rows, by id and repeat."""

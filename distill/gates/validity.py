@@ -25,7 +25,7 @@ def find_problems(evidence: Evidence, config: GateConfig) -> list[str]:
     if "student" not in evidence.predictions:
         problems.append("there are no predictions of the student")
     for name, predictions in sorted(evidence.predictions.items()):
-        problems.extend(_check_system(name, predictions, evidence))
+        problems.extend(find_row_problems(name, predictions, evidence))
     problems.extend(_check_references(evidence))
     problems.extend(_check_too_good(evidence))
     named = {rule.of for rule in config.rules}
@@ -36,7 +36,8 @@ def find_problems(evidence: Evidence, config: GateConfig) -> list[str]:
     return problems
 
 
-def _check_system(name: str, predictions: Sequence[Prediction], evidence: Evidence) -> Iterator[str]:
+def find_row_problems(name: str, predictions: Sequence[Prediction], evidence: Evidence) -> Iterator[str]:
+    """Find what is wrong with one system's rows."""
     if not predictions:
         yield f"{name}: no predictions"
         return

@@ -40,6 +40,16 @@ def clustered_se(values: Sequence[float] | Floats, clusters: Sequence[Hashable])
     return math.sqrt(groups / (groups - 1) * float(np.sum(sums**2))) / len(x)
 
 
+def cluster_sums(values: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> Floats:
+    """Return the sum of the values of each cluster, in order of first appearance.
+
+    Raises:
+        ValueError: lengths differ.
+    """
+    x, codes = _prepare(values, clusters)
+    return np.bincount(codes, weights=x).astype(np.float64)
+
+
 def design_effect(values: Sequence[float] | Floats, clusters: Sequence[Hashable]) -> DesignEffect:
     """Return the factor by which clustering inflates the variance of the mean, never below 1.
 

@@ -37,21 +37,23 @@ def tango_power(n: int, margin: float, psi: float, difference: float = 0.0, alph
     return probability_of_passing(n, margin, float(special.ndtri(1 - alpha)), psi, difference)
 
 
-def gate_power(n: int, margin: float, psi: float, difference: float = 0.0, alpha: float = 0.05) -> float:
-    """Return the power of the test the gate runs: the exact test up to n = 1,000, the score test above.
+def gate_power(
+    n: int, margin: float, psi: float, difference: float = 0.0, alpha: float = 0.05, *, exact: bool = True
+) -> float:
+    """Return the power of the test the gate runs: the exact test up to n = 1,000 (where `exact`), else the score test.
 
     Raises:
         ValueError: |difference| > psi, or a number is out of range.
     """
-    if n > MAX_EXACT_N:
+    if n > MAX_EXACT_N or not exact:
         return _large_n_power(n, margin, psi, difference, alpha)
     critical = exact_critical_value(n, margin, alpha)
     return 0.0 if math.isinf(critical) else probability_of_passing(n, margin, critical, psi, difference)
 
 
 def _large_n_power(n: int, margin: float, psi: float, difference: float, alpha: float) -> float:
-    """Return exact power up to n = 4,000; above it the normal approximation, which is right to .01 there."""
-    if n <= 4 * MAX_EXACT_N:
+    """Return exact power up to n = 20,000; above it the normal approximation, which is right to .01 there."""
+    if n <= 20 * MAX_EXACT_N:
         return tango_power(n, margin, psi, difference, alpha)
     spread = math.sqrt(max(psi - difference**2, 1e-12))
     critical = float(special.ndtri(1 - alpha)) * math.sqrt(max(psi, margin) - margin**2)

@@ -95,6 +95,46 @@ def zero_failure_n(p_max: float, confidence: float = 0.95) -> int:
     return n
 
 
+def bound_power(n: int, bound: float, rate: float, alpha: float = 0.05) -> float:
+    """Return the exact chance that n rows show a proportion below `bound` at `alpha`, when it truly is `rate`.
+
+    Raises:
+        ValueError: n is below 1, or `bound` is not strictly between 0 and 1.
+    """
+    if n < 1 or not 0 < bound < 1:
+        raise ValueError(f"need n >= 1 and bound in (0, 1), got n={n!r}, bound={bound!r}")
+    low, high = -1, n  # the largest k that passes: below_p_value grows with k
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if below_p_value(middle, n, bound) <= alpha else (low, middle)
+    if low < 0:
+        return 0.0
+    return 1.0 if rate <= 0 else float(special.bdtr(low, n, min(rate, 1.0)))
+
+
+def needed_for_bound(
+    rate: float, bound: float, alpha: float = 0.05, power: float = 0.8, limit: int = 10_000_000
+) -> int | None:
+    """Return about the fewest rows with that power (to 1%; it is a saw-tooth); None where no n up to `limit` has it.
+
+    Raises:
+        ValueError: as `bound_power`.
+    """
+    if rate >= bound:
+        return None
+    low, high = 0, zero_failure_n(bound, 1 - alpha)
+    if rate <= 0:
+        return high
+    while bound_power(high, bound, rate, alpha) < power:
+        low, high = high, high * 2
+        if high > limit:
+            return None
+    while high - low > max(1, high // 100):
+        middle = (low + high) // 2
+        low, high = (low, middle) if bound_power(middle, bound, rate, alpha) >= power else (middle, high)
+    return high
+
+
 def _check(k: float, n: float) -> None:
     if not (n > 0 and 0 <= k <= n):
         raise ValueError(f"need 0 <= k <= n and n > 0, got k={k!r}, n={n!r}")

@@ -87,19 +87,19 @@ def _maximum(n: int, margin: float, first: Floats, psi: Floats) -> tuple[int, fl
     return best, float(tails[best])
 
 
-@lru_cache(maxsize=4)
-def _statistics(n: int, margin: float) -> Floats:
-    """Return T(-margin) of every table, rows c = 0..n, columns b = 0..n; -inf where b + c > n."""
-    counts = np.arange(n + 1, dtype=np.float64)
-    b, c = counts[None, :], counts[:, None]
-    values = tango_statistic(np.broadcast_to(b, (n + 1, n + 1)), np.broadcast_to(c, (n + 1, n + 1)), n, -margin)
-    return np.where(b + c <= n, values, -np.inf)
-
-
 def _first_passing_b(n: int, margin: float, statistic: float) -> Floats:
-    """Return, for every c = 0..n, the smallest b whose table is at least as favourable; n + 1 where none is."""
-    passing = _statistics(n, margin) >= statistic - _TIE
-    return np.where(passing.any(axis=1), passing.argmax(axis=1), n + 1).astype(np.float64)
+    """Return, for every c = 0..n, the smallest b whose table is at least as favourable; n + 1 where none is.
+
+    T grows with b at a fixed c, so each is found by halving, all c at once.
+    """
+    c = np.arange(n + 1, dtype=np.float64)
+    low, high = np.zeros(n + 1), n - c  # the answer lies in [low, high], or nowhere
+    none = tango_statistic(high, c, n, -margin) < statistic - _TIE
+    while (low < high).any():
+        middle = np.floor((low + high) / 2)
+        passes = tango_statistic(middle, c, n, -margin) >= statistic - _TIE
+        low, high = np.where(passes, low, np.minimum(middle + 1, high)), np.where(passes, middle, high)
+    return np.where(none, n + 1.0, high)
 
 
 def _tail_at(n: int, first: Floats, p_b: Floats, p_c: Floats) -> Floats:

@@ -1,0 +1,104 @@
+"""What `distill power` foresees, against counts that are known."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from distill.app.power import plan_rule
+from distill.gates.config import GateConfig, RuleConfig
+from distill.statistics.power import gate_power
+from distill.statistics.proportions import below_p_value, bound_power, needed_for_bound
+
+MARGIN = RuleConfig(metric="accuracy", versus="teacher", margin=0.05)
+GATE = GateConfig(rules=(MARGIN,))
+
+
+def test_a_margin_is_planned_for_each_assumed_discordance_and_the_one_that_was_seen() -> None:
+    rows = plan_rule(MARGIN, GATE, 244, (0.05, 0.10), 0.08)
+    assert [(row.discordant, row.observed) for row in rows] == [(0.05, False), (0.10, False), (0.08, True)]
+    assert rows[1].needed_n == 244, "golden/README 5: margin .05 at psi .1"
+    assert rows[1].power == rows[1].power_at_needed == pytest.approx(gate_power(244, 0.05, 0.10), abs=1e-3)
+
+
+def test_the_curve_rises_with_the_rows() -> None:
+    powers = [power for _, power in plan_rule(MARGIN, GATE, 300, (0.05,), None)[0].curve]
+    assert powers == sorted(powers)
+    assert powers[0] < 0.5 < 0.99 < powers[-1]
+
+
+def test_a_ceiling_without_failures_needs_what_zero_failures_certify() -> None:
+    rule = RuleConfig(metric="failure_rate", max=0.02)
+    clean, some, many = plan_rule(rule, GATE, 148, (), None)
+    assert (clean.needed_n, clean.power) == (149, 0.0)
+    assert some.needed_n < many.needed_n
+
+
+def test_a_floor_is_planned_by_its_complement() -> None:
+    rule = RuleConfig(metric="accuracy", min=0.9)
+    row = plan_rule(rule, GATE, 500, (), None)[1]
+    assert row.assumed == "truly 95.00%"
+    assert row.power == pytest.approx(bound_power(500, 0.1, 0.05), abs=1e-3)
+
+
+@pytest.mark.parametrize("metric", ["p95_latency_ms", "cost_per_1k_usd"])
+def test_what_only_a_run_can_show_is_not_foreseen(metric) -> None:
+    assert plan_rule(RuleConfig(metric=metric, max=100), GATE, 500, (0.05,), None) == []
+
+
+@pytest.mark.parametrize(("n", "bound", "rate"), [(59, 0.05, 0.01), (300, 0.03, 0.015), (1000, 0.1, 0.08)])
+def test_the_power_of_a_bound_is_the_sum_over_the_counts_that_pass(n, bound, rate) -> None:
+    from scipy import stats
+
+    passing = [k for k in range(n + 1) if below_p_value(k, n, bound) <= 0.05]
+    assert bound_power(n, bound, rate) == pytest.approx(sum(stats.binom.pmf(passing, n, rate)))
+
+
+def test_the_rows_a_bound_needs_have_the_power_and_one_percent_fewer_may_not() -> None:
+    needed = needed_for_bound(0.015, 0.03)
+    assert needed is not None
+    assert bound_power(needed, 0.03, 0.015) >= 0.8
+    assert needed_for_bound(0.03, 0.03) is None
+
+
+def write_config(directory: Path, repo_root: Path) -> Path:
+    import yaml
+
+    config = yaml.safe_load((repo_root / "configs" / "tiny.yaml").read_text(encoding="utf-8"))
+    tickets = repo_root / "examples" / "tickets"
+    config["task"]["labels"] = str(tickets / "labels.txt")
+    config["data"]["source"] = str(tickets / "heldout.jsonl")
+    config["data"]["heldout"] = {"size": 100}
+    config["teacher"]["knowledge"] = [str(tickets / "heldout.jsonl")]
+    path = directory / "c.yaml"
+    path.write_text(yaml.safe_dump(config), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def printed(tmp_path: Path, repo_root: Path, capfd, monkeypatch):
+    from distill.cli import main
+
+    def call(*arguments: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(SystemExit) as ended:
+            main(["power", str(write_config(tmp_path, repo_root)), *arguments])
+        assert ended.value.code == 0
+        return capfd.readouterr().out
+
+    return call
+
+
+def test_the_command_prints_table_and_curve(printed) -> None:
+    out = printed("--set", "gate.rules=[{metric: accuracy, versus: teacher, margin: 0.02}]")
+    assert "100 held-out rows" in out
+    assert "<- this held-out set" in out
+    assert "underpowered" in out
+
+
+def test_the_command_gives_one_json_object(printed) -> None:
+    found = json.loads(printed("--json", "--rows", "5000", "--discordant", "0.04"))
+    assert found["heldout_rows"] == 5000
+    assert {row["discordant"] for row in found["rules"] if row["kind"] == "margin"} == {0.04}
