@@ -108,6 +108,9 @@ def _split(config: PipelineConfig) -> Node:
         near_duplicate_threshold=data.near_duplicate_threshold,
         by_time=data.time is not None,
         seed=data.seed,
+        paraphrase_threshold=data.paraphrase_threshold,
+        remove_paraphrases=data.remove_paraphrases,
+        embargo_days=data.embargo_days,
     )
     return Node(SPLIT, split, {}, {"examples": Input("ingest")})
 

@@ -59,7 +59,13 @@ class DataConfig(Frozen):
     validation: ValidationConfig = ValidationConfig()
     """The validation set."""
     near_duplicate_threshold: float = Field(default=0.8, gt=0, le=1)
-    """Jaccard similarity of word 3-shingles from which two rows count as near-duplicates (golden/README 'Splits')."""
+    """Jaccard similarity of word sets from which two rows count as near-duplicates."""
+    paraphrase_threshold: float | None = Field(default=0.9, gt=0, le=1)
+    """Cosine of rare word stems from which a train row is suspected to paraphrase a held-out one; null: no search."""
+    remove_paraphrases: bool = False
+    """Leave suspected paraphrases out of train too (they are counted and shown either way)."""
+    embargo_days: float = Field(default=0.0, ge=0)
+    """With `time`: rows this close before the oldest held-out row are left out of train."""
     max_malformed_fraction: float = Field(default=0.01, ge=0, le=1)
     """Share of malformed lines above which ingest stops."""
     seed: int = 0

@@ -11,7 +11,8 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
@@ -26,9 +27,11 @@ from distill.errors import DataError
 from distill.filters import hash_runs
 from distill.records.example import Example
 from distill.records.json import dump_canonical
-from distill.similarity import components, cross_pairs, encode, near_duplicate_pairs, normalise
+from distill.similarity import components, encode, near_duplicate_pairs, normalise
+from distill.similarity.paraphrase import paraphrase_pairs
 from distill.sources.config import HeldoutConfig
 from distill.stages.examples_table import read_examples, write_examples
+from distill.stages.leaks import Audit, remove_leaks
 
 OPEN, SEALED = "open", "sealed"
 MIN_HELDOUT = 20
@@ -43,24 +46,9 @@ class SplitConfig:
     near_duplicate_threshold: float
     by_time: bool
     seed: int
-
-
-@dataclass(slots=True)
-class Audit:
-    """What the split found; shown by plan, doctor and report. Overlaps count held-out rows."""
-
-    pool: int = 0
-    duplicates_removed: int = 0
-    conflicting_gold: int = 0
-    overlap_exact: int = 0
-    overlap_normalised: int = 0
-    overlap_near: int = 0
-    leaks_removed_from_train: int = 0
-    train: int = 0
-    validation: int = 0
-    heldout: int = 0
-    heldout_groups: int = 0
-    examples_of_leaks: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    paraphrase_threshold: float | None = None
+    remove_paraphrases: bool = False
+    embargo_days: float = 0.0
 
 
 def run_split(config: object, context: Context) -> Summary:
@@ -79,12 +67,21 @@ def run_split(config: object, context: Context) -> Summary:
     threshold = config.near_duplicate_threshold
     if heldout_path.is_file():
         heldout = read_examples(heldout_path)
-        pool = remove_leaks(pool, heldout, threshold, audit)
+        pool = remove_leaks(
+            pool,
+            heldout,
+            threshold,
+            audit,
+            paraphrase_threshold=config.paraphrase_threshold,
+            remove_paraphrases=config.remove_paraphrases,
+        )
         heldout = assign_components(heldout, threshold)
         pool = assign_components(pool, threshold)
     else:
         pool = assign_components(pool, threshold)
         heldout, pool = carve_heldout(pool, config)
+        pool = keep_embargo(pool, heldout, config, audit)
+        pool = audit_paraphrases(pool, heldout, config, audit)
     validation, train = take_part(pool, config.validation_fraction * len(pool), config.seed + 1)
     audit.train, audit.validation, audit.heldout = len(train), len(validation), len(heldout)
     audit.heldout_groups = len({example.group for example in heldout})
@@ -103,24 +100,6 @@ def remove_duplicates(pool: Sequence[Example], audit: Audit) -> list[Example]:
             audit.duplicates_removed += 1
             audit.conflicting_gold += known.gold != example.gold
     return list(first.values())
-
-
-def remove_leaks(pool: list[Example], heldout: list[Example], threshold: float, audit: Audit) -> list[Example]:
-    """Remove from train, never from held-out, what is the same as, near to, or grouped with a held-out row."""
-    exact = {example.text for example in pool}
-    normalised = {normalise(example.text) for example in pool}
-    audit.overlap_exact = sum(example.text in exact for example in heldout)
-    audit.overlap_normalised = sum(normalise(example.text) in normalised for example in heldout)
-    pairs = cross_pairs([e.text for e in pool], [e.text for e in heldout], threshold)
-    audit.overlap_near = len(set(pairs.right.tolist()))
-    groups = {example.group for example in heldout if example.group is not None}
-    texts = {normalise(example.text) for example in heldout}
-    leaks: set[int] = set(pairs.left.tolist())
-    leaks |= {i for i, e in enumerate(pool) if normalise(e.text) in texts}
-    leaks |= {i for i, e in enumerate(pool) if e.group is not None and e.group in groups}
-    audit.leaks_removed_from_train = len(leaks)
-    audit.examples_of_leaks = [{"id": pool[i].id, "where": pool[i].where} for i in sorted(leaks)[:20]]
-    return [example for index, example in enumerate(pool) if index not in leaks]
 
 
 def assign_components(examples: list[Example], threshold: float) -> list[Example]:
@@ -163,6 +142,48 @@ def carve_heldout(pool: list[Example], config: SplitConfig) -> tuple[list[Exampl
         taken.add(name)
         count += len(members)
     return [e for e in pool if e.group in taken], [e for e in pool if e.group not in taken]
+
+
+def keep_embargo(pool: list[Example], heldout: Sequence[Example], config: SplitConfig, audit: Audit) -> list[Example]:
+    """Leave out of train what lies within the embargo before the oldest held-out row: near in time is near in content.
+
+    Raises:
+        DataError: a row's time cannot be read as a date.
+    """
+    if not config.by_time or config.embargo_days <= 0 or not heldout:
+        return pool
+    edge = min(read_time(example) for example in heldout) - timedelta(days=config.embargo_days)
+    kept = [example for example in pool if read_time(example) < edge]
+    audit.embargoed = len(pool) - len(kept)
+    return kept
+
+
+def read_time(example: Example) -> datetime:
+    """Return a row's time, taken as UTC where it names no zone.
+
+    Raises:
+        DataError: it is not an ISO 8601 date.
+    """
+    try:
+        found = datetime.fromisoformat(example.time or "")
+    except ValueError as error:
+        raise DataError(
+            f"{example.where or example.id}: data.embargo_days needs ISO 8601 times, not {example.time!r}"
+        ) from error
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def audit_paraphrases(
+    pool: list[Example], heldout: Sequence[Example], config: SplitConfig, audit: Audit
+) -> list[Example]:
+    """Count suspected paraphrases between the cut parts (groups keep copies apart); remove them if told."""
+    if config.paraphrase_threshold is None:
+        return pool
+    suspects = paraphrase_pairs([e.text for e in pool], [e.text for e in heldout], config.paraphrase_threshold)
+    audit.overlap_paraphrase = len(set(suspects.right.tolist()))
+    gone = set(suspects.left.tolist()) if config.remove_paraphrases else set[int]()
+    audit.leaks_removed_from_train = len(gone)
+    return [example for index, example in enumerate(pool) if index not in gone]
 
 
 def take_part(pool: list[Example], wanted: float, seed: int) -> tuple[list[Example], list[Example]]:
@@ -253,4 +274,4 @@ def seal_digest(heldout: Sequence[Example]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-SPLIT = Stage("split", 1, run_split)
+SPLIT = Stage("split", 2, run_split)

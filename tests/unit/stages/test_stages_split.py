@@ -15,12 +15,11 @@ from distill.filters import hash_runs
 from distill.records.example import Example
 from distill.sources.config import HeldoutConfig
 from distill.stages.examples_table import read_examples, write_examples
+from distill.stages.leaks import Audit, remove_leaks
 from distill.stages.split import (
-    Audit,
     SplitConfig,
     assign_components,
     remove_duplicates,
-    remove_leaks,
     run_split,
     seal_digest,
     take_part,
@@ -163,14 +162,67 @@ def test_components_join_user_groups_and_near_copies() -> None:
     assert [e.group for e in assign_components(rows, 0.8)] == ["e00000", "e00000", "e00000", "e00003"]
 
 
-def test_banking77_has_6_exact_and_25_normalised_overlaps(shared_data: Path) -> None:
+def test_banking77_has_6_exact_25_normalised_and_489_near_overlaps(shared_data: Path) -> None:
     def read(name: str) -> list[Example]:
         lines = (shared_data / "banking77" / name).read_text(encoding="utf-8").splitlines()
         rows = [json.loads(line) for line in lines]
         return [Example(row["id"], row["input"], {"input": row["input"]}, row["gold"]) for row in rows]
 
     audit, train, test = Audit(), read("train.jsonl"), read("heldout.jsonl")
-    left = remove_leaks(train, test, 0.8, audit)
+    left = remove_leaks(train, test, 0.8, audit, paraphrase_threshold=0.9)
     assert (audit.overlap_exact, audit.overlap_normalised) == (6, 25)
-    assert audit.overlap_near >= audit.overlap_normalised
+    assert audit.overlap_near == 489
+    assert 100 < audit.overlap_paraphrase < 600
+    assert "6 are also in the training data letter for letter, 25 after normalisation, 489 as near" in (
+        audit.describe() or ""
+    )
     assert len(left) == len(train) - audit.leaks_removed_from_train
+
+
+def test_an_embargo_keeps_the_days_before_the_heldout_part_out_of_train(split_context: Context) -> None:
+    write_pool(split_context, [example(i, time=f"2026-{1 + i // 28:02}-{1 + i % 28:02}") for i in range(112)])
+    run_split(replace(CONFIG, by_time=True, embargo_days=10), split_context)
+    train, validation, heldout = read_parts(split_context)
+    audit = json.loads((split_context.output_dir / "open" / "audit.json").read_text())
+    assert min(e.time or "" for e in heldout) == "2026-03-23"
+    assert max(e.time or "" for e in train + validation) == "2026-03-12"
+    assert audit["embargoed"] == 10
+
+
+def test_an_embargo_needs_dates(split_context: Context) -> None:
+    write_pool(split_context, [example(i, time=f"day {i}") for i in range(100)])
+    with pytest.raises(DataError, match="ISO 8601"):
+        run_split(replace(CONFIG, by_time=True, embargo_days=1), split_context)
+
+
+def letters(number: int) -> str:
+    return "".join("bcdfghjklm"[int(digit)] for digit in f"{number:03}")
+
+
+def paraphrased_pool() -> tuple[list[Example], list[Example]]:
+    """Ten pool rows are held-out rows in the plural: no word is the same, every stem is."""
+    texts = [" ".join(f"{letters(i)}{end}" for end in ("ora", "ile", "uma", "ant", "ock")) for i in range(140)]
+    heldout = [example(900 + i, texts[i]) for i in range(40)]
+    plural = [example(i, " ".join(f"{word}s" for word in reversed(texts[i].split()))) for i in range(10)]
+    return [*plural, *(example(i, texts[i]) for i in range(40, 140))], heldout
+
+
+@pytest.mark.parametrize(("remove", "left"), [(False, 110), (True, 100)])
+def test_suspected_paraphrases_are_counted_and_removed_where_told(
+    split_context: Context, remove: bool, left: int
+) -> None:
+    write_pool(split_context, *paraphrased_pool())
+    run_split(replace(CONFIG, paraphrase_threshold=0.9, remove_paraphrases=remove), split_context)
+    train, validation, _ = read_parts(split_context)
+    audit = json.loads((split_context.output_dir / "open" / "audit.json").read_text())
+    assert audit["overlap_paraphrase"] == 10
+    assert audit["overlap_near"] == 0
+    assert len(train + validation) == left
+
+
+def test_paraphrases_between_cut_parts_are_counted(split_context: Context) -> None:
+    pool, heldout = paraphrased_pool()
+    write_pool(split_context, pool + heldout)
+    run_split(replace(CONFIG, paraphrase_threshold=0.9, remove_paraphrases=True), split_context)
+    audit = json.loads((split_context.output_dir / "open" / "audit.json").read_text())
+    assert audit["overlap_paraphrase"] == audit["leaks_removed_from_train"] > 0
