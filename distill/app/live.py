@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from distill.app.runs import Run, resolve_run
 from distill.config.tree import read_tree
@@ -18,7 +18,8 @@ from distill.errors import ConfigError, Problem, TeacherError, UsageError
 from distill.monitoring.check import check
 from distill.monitoring.config import MonitorConfig
 from distill.monitoring.health import Health
-from distill.serving.config import FallbackConfig, LogConfig, ServeConfig
+from distill.records.live import CanaryRules
+from distill.serving.config import FallbackConfig, LogConfig, ServeConfig, UpstreamConfig
 from distill.serving.request_log import RequestLog
 from distill.teachers.config import TeacherConfig
 from distill.teachers.prices import find_price
@@ -37,6 +38,8 @@ class Target:
     run: Run | None
     system: str
     """student, or cascade where the gate's word holds only with the fallback."""
+    place: Path | str | None = None
+    """Where channels are kept; None: the state directory."""
 
 
 def read_section(path: Path | None, section: type[Section]) -> Section:
@@ -59,18 +62,36 @@ def read_section(path: Path | None, section: type[Section]) -> Section:
         raise ConfigError(word_errors(error.errors(include_url=False), tree, section)) from error
 
 
-def find_target(name: str, state_dir: Path, runs_dir: Path) -> Target:
+def read_canary_rules(share: float | None, path: Path | None) -> CanaryRules | None:
+    """Return the rules of a canary with this share; a file gives the others, or the share too. None: no canary.
+
+    Raises:
+        ConfigError: the file has mistakes, or names no share.
+    """
+    if path is None:
+        return None if share is None else CanaryRules(share=share)
+    rules = read_section(path, CanaryRules) if share is None else read_section(path, _rules_with(share))
+    return CanaryRules(**rules.model_dump())
+
+
+def _rules_with(share: float) -> type[CanaryRules]:
+    """Return the rules with a default share, so that a file need not repeat the flag."""
+    return create_model("CanaryRules", __base__=CanaryRules, share=(float, Field(default=share, gt=0, lt=1)))
+
+
+def find_target(name: str, state_dir: Path, runs_dir: Path, place: Path | str | None = None) -> Target:
     """Find what CHANNEL_OR_RUN names: a channel of that name first, else a run.
 
     Raises:
         UsageError: there is neither, or the run has no student.
         StoreError: the channel's history is damaged.
     """
-    channels = Channels(state_dir)
+    channels = Channels(state_dir if place is None else place)
     if name in channels.names():
         entry = channels.read(name)
         metadata = entry.metadata if entry is not None else {}
-        return Target(state_dir, name, None, _find_run(metadata, runs_dir), str(metadata.get("system", "student")))
+        run, system = _find_run(metadata, runs_dir), str(metadata.get("system", "student"))
+        return Target(state_dir, name, None, run, system, place)
     try:
         run = resolve_run(name, runs_dir)
     except UsageError as error:
@@ -122,12 +143,18 @@ def make_fallback(target: Target) -> FallbackConfig:
 
 
 def make_serve_config(
-    target: Target, config: ServeConfig, *, host: str | None, port: int | None, fallback: bool
+    target: Target,
+    config: ServeConfig,
+    *,
+    host: str | None,
+    port: int | None,
+    fallback: bool,
+    upstream: tuple[str | None, str | None] = (None, None),
 ) -> ServeConfig:
-    """Return the gateway's config with the flags over the file.
+    """Return the gateway's config with the flags over the file; `upstream` is the student's URL and name elsewhere.
 
     Raises:
-        UsageError: a fallback is wanted and none can be made.
+        UsageError: a fallback is wanted and none can be made, or a student's name comes without its URL.
     """
     changes: dict[str, object] = {}
     if host is not None:
@@ -136,6 +163,12 @@ def make_serve_config(
         changes["port"] = port
     if fallback and config.fallback is None:
         changes["fallback"] = make_fallback(target)
+    url, model = upstream
+    if url is not None:
+        stated = config.upstream or UpstreamConfig(base_url=url)
+        changes["upstream"] = stated.model_copy(update={"base_url": url, "model": model or stated.model})
+    elif model is not None:
+        raise UsageError("--student-model names a student at --student-url; give that too")
     return config.model_copy(update=changes)
 
 

@@ -38,6 +38,18 @@ state_dir_option = click.option(
     show_default=True,
     help="Where artifacts, journal and channels are.",
 )
+channels_option = click.option(
+    "--channels",
+    envvar="DISTILL_CHANNELS",
+    metavar="DIR_OR_URL",
+    help="Where channels are: a shared directory or any fsspec URL.  [default: the state directory]",
+)
+mlflow_option = click.option(
+    "--mlflow",
+    envvar="DISTILL_MLFLOW",
+    metavar="URI",
+    help="Keep MLflow's model registry at this tracking URI in step.",
+)
 config_argument = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import runs_dir_option, state_dir_option
+from distill.cli.options import channels_option, runs_dir_option, state_dir_option
 
 
 @click.command()
@@ -14,6 +14,8 @@ from distill.cli.options import runs_dir_option, state_dir_option
 @click.option("--host", help="Address to listen on; off loopback API keys are needed.  [default: 127.0.0.1]")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port; 0 takes a free one.  [default: 8080]")
 @click.option("--fallback", is_flag=True, help="Ask the run's teacher where the student is unsure or fails.")
+@click.option("--student-url", metavar="URL", help="Ask a student served elsewhere, e.g. by vLLM; ends in /v1.")
+@click.option("--student-model", metavar="NAME", help="The student's name there.  [default: student]")
 @click.option(
     "--config",
     "config_file",
@@ -22,13 +24,17 @@ from distill.cli.options import runs_dir_option, state_dir_option
 )
 @runs_dir_option
 @state_dir_option
+@channels_option
 def command(
     target: str,
     host: str | None,
     port: int | None,
+    student_url: str | None,
+    student_model: str | None,
     config_file: Path | None,
     runs_dir: Path,
     state_dir: Path,
+    channels: str | None,
     *,
     fallback: bool,
 ) -> int:
@@ -37,6 +43,7 @@ def command(
     \b
     distill serve production --fallback
     distill serve quickstart@latest --port 0
+    distill serve production --student-url http://vllm:8000/v1
     """
     from distill.app.live import find_target, make_serve_config, read_section
     from distill.engine.logging import configure_logging
@@ -48,8 +55,10 @@ def command(
     except ImportError as error:
         raise MissingExtraError(error.name or "uvicorn", "serve") from error
 
-    found = find_target(target, state_dir, runs_dir)
-    config = make_serve_config(found, read_section(config_file, ServeConfig), host=host, port=port, fallback=fallback)
+    found = find_target(target, state_dir, runs_dir, channels)
+    given = read_section(config_file, ServeConfig)
+    upstream = (student_url, student_model)
+    config = make_serve_config(found, given, host=host, port=port, fallback=fallback, upstream=upstream)
     configure_logging()
     if found.system == "cascade" and config.fallback is None:
         click.echo(
@@ -57,6 +66,8 @@ def command(
             "stand; add --fallback",
             err=True,
         )
-    click.echo(f"loading {target}; then it answers on http://{config.host}:{config.port}/v1 (Ctrl-C stops)", err=True)
-    run_server(config, state_dir=found.state_dir, channel=found.channel, student_dir=found.student_dir)
+    click.echo(f"loading {target}; then it listens on {config.host} (Ctrl-C stops)", err=True)
+    run_server(
+        config, state_dir=found.state_dir, channel=found.channel, student_dir=found.student_dir, place=found.place
+    )
     return 0

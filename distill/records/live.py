@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from pydantic import Field
+
+from distill.records.frozen import Frozen
 from distill.records.json import Json
 
 AnsweredBy = Literal["student", "teacher", "none"]
@@ -63,6 +66,27 @@ class Audit:
     cost_usd: float | None = None
     side: str = "main"
     number: int = 0
+
+
+class CanaryRules(Frozen):
+    """How a canary is judged; written into the channel's history before its first request, and never changed."""
+
+    share: float = Field(gt=0, lt=1)
+    """Share of the keys that the canary answers."""
+    margin: float = Field(default=0.02, gt=0, lt=1)
+    """The canary may agree with the teacher this much less often than the version it runs beside."""
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """Confidence of either verdict, however often one looks."""
+    max_invalid: float = Field(default=0.02, gt=0, lt=1)
+    """A canary whose answers are surely unusable (unparseable, failed, timed out) more often is withdrawn."""
+    min_audits: int = Field(default=50, ge=1)
+    """No promotion on fewer requests that the teacher judged for both versions."""
+    max_audits: int = Field(default=2000, ge=1)
+    """Undecided after so many: withdrawn."""
+    max_hours: float = Field(default=168.0, gt=0)
+    """Undecided after so long: withdrawn."""
+    shadow_rate: float = Field(default=0.2, gt=0, le=1)
+    """Share of the answers that the teacher is asked about while the trial lasts (the dollar cap still holds)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,21 +7,22 @@ import hmac
 import math
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from distill.records.live import ServedRequest
 from distill.serving.gateway import Gateway, Outcome
 from distill.serving.openapi import DESCRIPTION
+from distill.serving.record import record_answer, record_failure
 from distill.serving.request_log import RequestLog
 from distill.serving.shadow import Shadow
+from distill.serving.telemetry import Telemetry
 from distill.serving.wire import (
     ChatBody,
     Reply,
@@ -34,7 +35,8 @@ from distill.serving.wire import (
 )
 
 _logger = structlog.get_logger(__name__)
-Background = Callable[[Gateway], Awaitable[None]]
+Background = Callable[[], Coroutine[object, object, None]]
+SPLIT_HEADER = "x-distill-key"
 
 
 class _Service:
@@ -42,23 +44,10 @@ class _Service:
 
     def __init__(self, gateway: Gateway, keys: Sequence[str], log: RequestLog | None) -> None:
         self.gateway, self.log = gateway, log
-        self.shadow = Shadow(gateway, log)
         self.keys = [key.encode() for key in keys]
         self.in_flight = 0
-        self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "distill_requests", "Requests by who answered", ["answered_by", "status"], registry=self.registry
-        )
-        self.reasons = Counter(
-            "distill_escalations", "Student answers not taken, by reason", ["reason"], registry=self.registry
-        )
-        self.seconds = Histogram("distill_request_seconds", "Time to answer", ["answered_by"], registry=self.registry)
-        self.flight = Gauge("distill_in_flight", "Requests being answered", registry=self.registry)
-        self.flight.set_function(lambda: self.in_flight)
-        spent = Gauge("distill_fallback_usd_last_hour", "Fallback spend of the last hour", registry=self.registry)
-        spent.set_function(lambda: gateway.cap.spent_usd)
-        broken = Gauge("distill_swap_failed", "1: a new version could not be loaded", registry=self.registry)
-        broken.set_function(lambda: float(gateway.swap_error is not None))
+        self.telemetry = Telemetry(gateway, lambda: self.in_flight, lambda: log.dropped if log is not None else 0)
+        self.shadow = Shadow(gateway, log, self.telemetry.audited)
 
     def check_key(self, request: Request) -> None:
         scheme, _, given = request.headers.get("authorization", "").partition(" ")
@@ -72,29 +61,37 @@ class _Service:
         if self.gateway.draining:
             raise WireError(503, "the server is shutting down", "draining", retry_after_s=1.0)
         if self.in_flight >= config.max_in_flight:
+            self.telemetry.refused(429)
             raise WireError(429, "too many requests are being answered", "overloaded", retry_after_s=1.0)
         self.in_flight += 1
         try:
-            try:
-                data = await asyncio.wait_for(_read_body(request, config.max_body_bytes), config.body_timeout_s)
-            except TimeoutError as error:
-                raise WireError(408, "the body did not arrive in time", "timeout") from error
-            body = parse_chat(data)
+            body = parse_chat(await self._read(request))
             if body.model not in self.models():
                 raise WireError(404, f"no model {body.model[:80]!r}; see /v1/models", "model_not_found", "model")
-            return await self._answer(body)
+            if body.wanted_tokens() > config.max_output_tokens:
+                message = f"max_tokens is above {config.max_output_tokens}, the most that is given here"
+                raise WireError(400, message, "invalid_request", "max_tokens")
+            return await self._answer(body, request.headers.get(SPLIT_HEADER) or body.stable_key())
         finally:
             self.in_flight -= 1
+
+    async def _read(self, request: Request) -> bytes:
+        config = self.gateway.config
+        try:
+            async with asyncio.timeout(config.body_timeout_s):
+                return await _read_body(request, config.max_body_bytes)
+        except TimeoutError as error:
+            raise WireError(408, "the body did not arrive in time", "timeout") from error
 
     def models(self) -> list[str]:
         names = [self.gateway.name, self.gateway.student.version, *self.gateway.config.models]
         return list(dict.fromkeys(names))
 
-    async def _answer(self, body: ChatBody) -> Response:
+    async def _answer(self, body: ChatBody, key: str | None) -> Response:
         start, request_id = time.perf_counter(), uuid.uuid4().hex
-        timeout_s = self.gateway.config.request_timeout_s
         try:
-            outcome = await asyncio.wait_for(self.gateway.answer(body.conversation(), request_id), timeout_s)
+            async with asyncio.timeout(self.gateway.config.request_timeout_s):
+                outcome = await self.gateway.answer(body.conversation(), request_id, key)
         except TimeoutError as error:
             self._record_failure(body, request_id, start, 503, "timeout")
             raise WireError(503, "no answer in time", "timeout", retry_after_s=1.0) from error
@@ -102,7 +99,8 @@ class _Service:
             self._record_failure(body, request_id, start, error.status, error.code)
             raise
         self._record(body, outcome, request_id, start)
-        self._shadow(outcome, request_id)
+        if outcome.answered_by == "student":
+            self.shadow.consider(outcome, request_id)
         reply = Reply(f"chatcmpl-{request_id}", int(time.time()), outcome.model, outcome.text, outcome.usage)
         headers = _headers(outcome, request_id)
         if body.stream:
@@ -113,81 +111,38 @@ class _Service:
 
     def _record(self, body: ChatBody, outcome: Outcome, request_id: str, start: float) -> None:
         seconds = time.perf_counter() - start
-        self.requests.labels(outcome.answered_by, "200").inc()
-        self.seconds.labels(outcome.answered_by).observe(seconds)
-        if outcome.reason:
-            self.reasons.labels(outcome.reason.partition(",")[0]).inc()
+        self.telemetry.answered(outcome, seconds)
         if self.gateway.config.log_prompts:
-            _logger.debug("answered", request_id=request_id, columns=dict(outcome.columns), text=outcome.text)
-        if self.log is None:
-            return
-        text = "\n".join(str(value) for value in outcome.columns.values())
-        self.log.add(
-            ServedRequest(
-                request_id,
-                self.gateway.clock(),
-                self.gateway.name,
-                outcome.version,
-                outcome.model,
-                outcome.answered_by,
-                200,
-                seconds * 1000,
-                text,
-                len(text),
-                outcome.columns,
-                outcome.text,
-                outcome.student_answer,
-                outcome.confidence,
-                outcome.threshold,
-                outcome.reason,
-                slices=body.metadata or {},
-                cost_usd=outcome.cost_usd,
-            )
-        )
-
-    def _shadow(self, outcome: Outcome, request_id: str) -> None:
-        if outcome.answered_by == "student":
-            self.shadow.consider(outcome, request_id)
+            _logger.info("answered", request_id=request_id, columns=dict(outcome.columns), text=outcome.text)
+        if self.log is not None:
+            self.log.add(record_answer(self.gateway, body, outcome, request_id, seconds * 1000))
 
     def _record_failure(self, body: ChatBody, request_id: str, start: float, status: int, code: str) -> None:
-        self.requests.labels("none", str(status)).inc()
+        self.telemetry.refused(status)
         if self.log is not None and status >= 500:
-            version, milliseconds = self.gateway.student.version, (time.perf_counter() - start) * 1000
-            self.log.add(
-                ServedRequest(
-                    request_id,
-                    self.gateway.clock(),
-                    self.gateway.name,
-                    version,
-                    "",
-                    "none",
-                    status,
-                    milliseconds,
-                    error_kind=code,
-                    reason=code,
-                    slices=body.metadata or {},
-                )
-            )
+            milliseconds = (time.perf_counter() - start) * 1000
+            self.log.add(record_failure(self.gateway, body, request_id, milliseconds, status, code))
 
     async def list_models(self, request: Request) -> Response:
         self.check_key(request)
-        return JSONResponse(
-            {
-                "object": "list",
-                "data": [
-                    {"id": name, "object": "model", "created": 0, "owned_by": "distill"} for name in self.models()
-                ],
-            }
-        )
+        items = [{"id": name, "object": "model", "created": 0, "owned_by": "distill"} for name in self.models()]
+        return JSONResponse({"object": "list", "data": items})
 
     async def health(self, _: Request) -> Response:
-        state = "draining" if self.gateway.draining else "ok"
-        facts = {"status": state, "version": self.gateway.student.version, "swap_error": self.gateway.swap_error}
-        return JSONResponse(facts, status_code=503 if self.gateway.draining else 200)
+        gateway = self.gateway
+        canary = gateway.arms.canary
+        facts = {
+            "status": "draining" if gateway.draining else "ok",
+            "version": gateway.student.version,
+            "swap_error": gateway.swap_error,
+            "canary": None if canary is None else {"version": canary.version, "share": gateway.arms.share},
+            "canary_error": gateway.canary_error,
+        }
+        return JSONResponse(facts, status_code=503 if gateway.draining else 200)
 
     async def metrics(self, request: Request) -> Response:
         self.check_key(request)
-        return Response(generate_latest(self.registry), media_type="text/plain; version=0.0.4")
+        return Response(self.telemetry.show(), media_type="text/plain; version=0.0.4")
 
     async def describe(self, request: Request) -> Response:
         self.check_key(request)
@@ -218,7 +173,7 @@ def create_app(
             Route("/metrics", service.metrics),
             Route("/openapi.json", service.describe),
         ],
-        exception_handlers={WireError: _refuse},
+        exception_handlers={WireError: _refuse, HTTPException: _refuse_route},
         lifespan=_make_lifespan(service, log, background),
     )
 
@@ -229,7 +184,7 @@ def _make_lifespan(
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         gateway = service.gateway
-        task = asyncio.ensure_future(background(gateway)) if background else None
+        task = asyncio.create_task(background()) if background else None
         try:
             yield
         finally:
@@ -248,6 +203,15 @@ async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, WireError)
     headers = {"Retry-After": str(math.ceil(error.retry_after_s))} if error.retry_after_s is not None else {}
     return Response(dump(describe_error(error)), error.status, headers, "application/json")
+
+
+async def _refuse_route(request: Request, error: Exception) -> Response:
+    """Say "no such path" and "no such method" as OpenAI's servers do."""
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code, "invalid_request")
+    message = f"{request.method} {request.url.path[:80]!r}: {error.detail}"
+    body = describe_error(WireError(error.status_code, message, code))
+    return Response(dump(body), error.status_code, dict(error.headers or {}), "application/json")
 
 
 async def _read_body(request: Request, limit: int) -> bytes:

@@ -30,6 +30,7 @@ class Batcher:
         self._waiting: deque[_Ticket] = deque()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="student")
         self._loop: asyncio.Task[None] | None = None
+        self._closed = False
         self.batches = 0
         self.answered = 0
 
@@ -40,6 +41,8 @@ class Batcher:
 
     async def answer(self, prompt: Prompt) -> Answer:
         """Answer one prompt; a predictor that fails gives an answer with `error_kind` "student_error"."""
+        if self._closed:
+            return Answer(prompt.id, "", error_kind="student_closed")
         future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting.append(_Ticket(prompt, future))
         if self._loop is None or self._loop.done():
@@ -47,7 +50,8 @@ class Batcher:
         return await future
 
     async def close(self) -> None:
-        """Wait for the batches under way, then end the thread."""
+        """Wait for the batches under way, then end the thread; later prompts get no answer."""
+        self._closed = True
         while self._loop is not None and not self._loop.done():
             await asyncio.wait({self._loop})
         self._thread.shutdown(wait=False)

@@ -41,7 +41,7 @@ class UpstreamConfig(Frozen):
 
     base_url: str
     """Endpoint ending in /v1."""
-    model: str
+    model: str = "student"
     """Name the server knows the student by."""
     api_key_env: str | None = None
     """Name of the environment variable with its key; null: none."""
@@ -92,6 +92,10 @@ class ServeConfig(Frozen):
     """Larger bodies get 413."""
     max_input_chars: int = Field(default=65_536, ge=1)
     """Longer inputs get 400 (context_length_exceeded)."""
+    max_input_tokens: int = Field(default=16_384, ge=1)
+    """Inputs of more tokens (a token counted as four bytes) get 400 (context_length_exceeded)."""
+    max_output_tokens: int = Field(default=32_768, ge=1)
+    """Requests that ask for more in `max_tokens` get 400."""
     max_in_flight: int = Field(default=2048, ge=1)
     """Requests being answered at most; more get 429 with Retry-After."""
     body_timeout_s: float = Field(default=10.0, gt=0)
@@ -108,6 +112,10 @@ class ServeConfig(Frozen):
     """Time to wait for a fuller batch; 0: what has gathered while the last batch ran."""
     poll_s: float = Field(default=1.0, gt=0)
     """How often the channel and the monitor's policy are read."""
+    keep_warm: bool = True
+    """Keep the version before the one that serves loaded, so that a rollback waits for no load."""
+    retry_load_s: float = Field(default=30.0, gt=0)
+    """How soon a version that could not be loaded is tried again."""
     threshold: float | None = Field(default=None, ge=0, le=1)
     """Overrides the threshold stored with the student."""
     log_prompts: bool = False

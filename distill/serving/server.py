@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import os
-from collections.abc import Awaitable, Callable
+import signal
+import socket
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
 import structlog
 import uvicorn
 
-from distill.engine.channels import ChannelEntry, Channels
+from distill.engine.channels import Channels, Depot
 from distill.errors import UsageError
-from distill.records.live import LivePolicy
 from distill.serving.app import create_app
 from distill.serving.config import ServeConfig
 from distill.serving.gateway import Gateway
 from distill.serving.request_log import RequestLog
-from distill.serving.students import LoadedStudent, Loader, load_entry, load_student, read_current
+from distill.serving.students import LoadedStudent, Loader, load_described, load_entry, load_student, read_current
 from distill.serving.upstream import HttpTeacher, UpstreamStudent
+from distill.serving.watch import Watcher
+
+MakeWatcher = Callable[[Gateway], Watcher]
+_SWITCH_INTERVAL_S = 0.0005
+"""The log's writer thread may hold the interpreter this long while an answer waits (Python's own: 5 ms)."""
 
 _logger = structlog.get_logger(__name__)
 
@@ -48,62 +54,22 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-async def watch_channel(
-    gateway: Gateway, channels: Channels, state_dir: Path, current: ChannelEntry, load: Loader = load_student
-) -> None:
-    """Follow a channel for ever: load what it points at beside the traffic and swap; a broken version changes nothing.
-
-    The version that was replaced stays loaded, so that rolling back to it takes no load.
-    """
-    warm: dict[str, LoadedStudent] = {current.target: gateway.student}
-    seen = current.version
-    while True:
-        await asyncio.sleep(gateway.config.poll_s)
-        try:
-            apply_policy(gateway, state_dir)
-            entry = await asyncio.to_thread(channels.read, current.channel)
-            if entry is None or entry.version == seen:
-                continue
-            seen = entry.version
-            kept = warm.get(entry.target)
-            student = kept or await asyncio.to_thread(load_entry, entry, state_dir, load)
-            version = f"{entry.channel}@{entry.version}"
-            old = gateway.student
-            student = LoadedStudent(version, student.task, student.predictor, student.threshold)
-            await gateway.swap(student)
-        except Exception as error:  # noqa: BLE001 whatever is wrong with the new version, the old one keeps serving
-            gateway.swap_error = f"{type(error).__name__}: {error}"[:500]
-            _logger.error("swap_failed", version=seen, error=gateway.swap_error, serving=gateway.student.version)  # noqa: TRY400
-        else:
-            _logger.info("swapped", version=version, was=old.version)
-            warm = {current.target: old, entry.target: student}
-            current = entry
-
-
-def apply_policy(gateway: Gateway, state_dir: Path) -> None:
-    """Take over what the monitor asks for (`monitor/<channel>.json`): shadow rate and a raised threshold.
-
-    A policy written for another version does not apply.
-
-    Raises:
-        ValueError: the file is damaged.
-    """
-    try:
-        text = (state_dir / "monitor" / f"{gateway.name}.json").read_text(encoding="utf-8")
-    except FileNotFoundError:
-        policy = LivePolicy()
-    else:
-        policy = LivePolicy(**json.loads(text))
-    applies = policy.version == gateway.student.version
-    gateway.threshold_add = policy.threshold_add if applies else 0.0
-    rate = policy.shadow_rate if applies else None
-    gateway.shadow_rate = gateway.config.shadow.rate if rate is None else rate
-
-
 def run_server(
-    config: ServeConfig, *, state_dir: Path, channel: str | None = None, student_dir: Path | None = None
+    config: ServeConfig,
+    *,
+    state_dir: Path,
+    channel: str | None = None,
+    student_dir: Path | None = None,
+    place: Path | str | None = None,
 ) -> None:
     """Serve a channel, or one student directory, until SIGTERM or Ctrl-C; blocks.
+
+    Args:
+        config: the gateway's settings.
+        state_dir: where the request log and the monitor's policy are.
+        channel: the channel to follow, or
+        student_dir: the one student to serve.
+        place: where channels are, a directory or a URL; default: the state directory.
 
     Raises:
         UsageError: neither or both are given, nothing was promoted, or keys are missing.
@@ -112,20 +78,24 @@ def run_server(
     if (channel is None) == (student_dir is None):
         raise UsageError("serve one thing: a channel or a run's student")
     keys = read_keys(config)
-    watcher: Callable[[Gateway], Awaitable[None]] | None = None
+    load: Loader = load_described if config.upstream else load_student
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    watch: MakeWatcher | None = None
     if channel is not None:
-        channels = Channels(state_dir)
+        at = state_dir if place is None else place
+        channels, depot = Channels(at), Depot(at, state_dir)
         entry = read_current(channels, channel)
-        student, name = load_entry(entry, state_dir), channel
+        student, name = load_entry(entry, depot, load), channel
 
-        async def watch(gateway: Gateway) -> None:
-            await watch_channel(gateway, channels, state_dir, entry)
+        def make_watcher(gateway: Gateway) -> Watcher:
+            return Watcher(gateway, channels, depot, state_dir, entry, load)
 
-        watcher = watch
+        watch = make_watcher
     else:
         assert student_dir is not None
-        student, name = load_student(student_dir, student_dir.name), student_dir.name
-    asyncio.run(_serve(config, student, name, keys, state_dir, watcher))
+        student, name = load(student_dir, student_dir.name), student_dir.name
+    with asyncio.Runner(loop_factory=_choose_loop()) as runner:
+        runner.run(_serve(config, student, name, keys, state_dir, watch))
 
 
 async def _serve(
@@ -134,16 +104,17 @@ async def _serve(
     name: str,
     keys: list[str],
     state_dir: Path,
-    watcher: Callable[[Gateway], Awaitable[None]] | None,
+    make_watcher: MakeWatcher | None,
 ) -> None:
     teacher = HttpTeacher(config.fallback) if config.fallback else None
     engine = UpstreamStudent(config.upstream) if config.upstream else None
     gateway = Gateway(config, name, student, teacher, engine=engine)
     log = RequestLog(state_dir / "requests.db", config.log) if config.log else None
-    app = create_app(gateway, keys=keys, log=log, background=watcher)
+    watcher = None if make_watcher is None else make_watcher(gateway)
+    app = create_app(gateway, keys=keys, log=log, background=None if watcher is None else watcher.run)
     settings = uvicorn.Config(
         app, config.host, config.port, log_level="warning", access_log=False, server_header=False,
-        timeout_graceful_shutdown=int(config.drain_timeout_s) or 1,
+        timeout_graceful_shutdown=int(config.drain_timeout_s) or 1, backlog=4096,
     )  # fmt: skip
     await GatewayServer(settings, gateway).serve()
 
@@ -157,9 +128,30 @@ class GatewayServer(uvicorn.Server):
         self._gateway = gateway
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to drain."""
-        self._gateway.draining = True
-        super().handle_exit(sig, frame)
+        """Begin to drain, and end with exit code 0; a second Ctrl-C waits for nobody.
+
+        uvicorn's own would raise the signal again after the drain, and so end as if killed.
+        """
+        del frame
+        self.force_exit = self.should_exit and sig == signal.SIGINT
+        self._gateway.draining = self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say where: with port 0 nobody could know otherwise."""
+        await super().startup(sockets)
+        for server in self.servers:
+            host, port = server.sockets[0].getsockname()[:2]
+            serving = self._gateway.student.version
+            _logger.info("listening", url=f"http://{host}:{port}/v1", serving=serving)
 
 
-__all__ = ["GatewayServer", "apply_policy", "is_loopback", "read_keys", "run_server", "watch_channel"]
+def _choose_loop() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop where it is installed: a third of the loop's own cost."""
+    try:
+        import uvloop  # noqa: PLC0415 not on every platform
+    except ImportError:
+        return None
+    return uvloop.new_event_loop
+
+
+__all__ = ["GatewayServer", "is_loopback", "read_keys", "run_server"]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from distill.engine.channels import ChannelEntry, Channels, hash_files
+from distill.engine.channels import ChannelEntry, Channels, Depot, hash_files
 from distill.errors import StoreError, UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt
@@ -19,11 +19,11 @@ from distill.tasks.config import TaskConfig
 
 @dataclass(frozen=True, slots=True)
 class LoadedStudent:
-    """A student ready to answer. `threshold` None: every answer is taken."""
+    """A student ready to answer. `predictor` None: served elsewhere. `threshold` None: every answer is taken."""
 
     version: str
     task: TaskConfig
-    predictor: Predictor
+    predictor: Predictor | None
     threshold: float | None = None
 
 
@@ -43,6 +43,16 @@ def load_student(directory: Path, version: str) -> LoadedStudent:
     return LoadedStudent(version, manifest.task, predictor, read_threshold(manifest.thresholds))
 
 
+def load_described(directory: Path, version: str) -> LoadedStudent:
+    """Read what a student is, for one that is served elsewhere; loads no weights.
+
+    Raises:
+        StoreError: the directory is damaged.
+    """
+    manifest = read_manifest(directory)
+    return LoadedStudent(version, manifest.task, None, read_threshold(manifest.thresholds))
+
+
 def read_threshold(thresholds: object) -> float | None:
     """Return the fallback threshold of a manifest: a number, or an object's `threshold`; None where none is stored.
 
@@ -59,17 +69,17 @@ def read_threshold(thresholds: object) -> float | None:
     return float(value)
 
 
-def load_entry(entry: ChannelEntry, state_dir: Path, load: Loader = load_student) -> LoadedStudent:
+def load_entry(entry: ChannelEntry, depot: Depot, load: Loader = load_student) -> LoadedStudent:
     """Load a channel entry's target, after checking its files against the hashes recorded at promotion.
 
     Raises:
-        StoreError: files differ from what was promoted, or the student cannot be loaded.
+        StoreError: files are missing or differ from what was promoted, or the student cannot be loaded.
     """
-    directory = state_dir / entry.target
+    directory = depot.fetch(entry.target)
     expected = entry.metadata.get("files")
     if expected is not None and expected != hash_files(directory):
         raise StoreError(f"{directory}: files differ from what was promoted; promote again or restore them")
-    return load(directory, f"{entry.channel}@{entry.version}")
+    return load(directory, entry.label)
 
 
 def read_current(channels: Channels, name: str) -> ChannelEntry:

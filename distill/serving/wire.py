@@ -58,6 +58,16 @@ class ChatBody(BaseModel):
     user: Annotated[str, Field(max_length=512)] | None = None
     metadata: Annotated[dict[str, Annotated[str, Field(max_length=512)]], Field(max_length=16)] | None = None
 
+    safety_identifier: Annotated[str, Field(max_length=512)] | None = None
+
+    def stable_key(self) -> str | None:
+        """Return what names the caller's user or conversation, where the caller says so."""
+        return self.user or self.safety_identifier
+
+    def wanted_tokens(self) -> int:
+        """Return the output tokens asked for; 0: not said."""
+        return self.max_completion_tokens or self.max_tokens or 0
+
     def conversation(self) -> list[Message]:
         """Return the messages as records."""
         return [Message(message.role, message.text()) for message in self.messages]

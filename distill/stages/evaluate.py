@@ -29,6 +29,7 @@ from distill.stages.generate import make_orders, write_ledger
 from distill.stages.lessons import make_lessons
 from distill.stages.looks import count_look
 from distill.stages.package import package_student
+from distill.stages.parity import probe, write_probes
 from distill.stages.scoring import (
     Reference,
     gold_reference,
@@ -85,7 +86,7 @@ class Evaluation:
 
 
 def run_evaluate(config: object, context: Context) -> Summary:
-    """Write predictions.parquet, validation.parquet, evaluation.json and ledger.json.
+    """Write predictions.parquet, evaluation.json, parity.json and ledger.json.
 
     Raises:
         DataError: the held-out set is not the one that was sealed.
@@ -124,6 +125,7 @@ def run_evaluate(config: object, context: Context) -> Summary:
     teacher_config = surroundings_of(context).teacher
     card = write_card(config.student, config.task, teacher_config, predictions, known, choice)
     package_student(context, choice, card)
+    write_probes(probe(predictor, config.task, context.inputs["split"]), context.output_dir)
     text = json.dumps(asdict(evaluation), indent=1, sort_keys=True, ensure_ascii=False)
     (context.output_dir / "evaluation.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"look": evaluation.look, "heldout_digest": seal}

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import distill
+from distill.engine.channels import Depot, hash_files
 from distill.errors import UsageError
-from distill.serving.students import hash_student, load_entry
+from distill.serving.students import load_entry
 
 
 @pytest.mark.parametrize(("word", "code"), [("promote", 0), ("hold", 3), ("inconclusive", 4), ("invalid", 7)])
@@ -53,11 +54,11 @@ def test_promotion_records_the_files_that_serving_checks(project, cli) -> None:
     cli("promote", "r1", "--runs-dir", project.runs_dir)
     entry = Channels(project.state_dir).read("production")
     assert entry is not None
-    assert entry.metadata["files"] == hash_student(student)
+    assert entry.metadata["files"] == hash_files(student)
     assert entry.metadata["system"] == "cascade"
     (student / "weights").write_text("changed")
     with pytest.raises(StoreError, match="differ from what was promoted"):
-        load_entry(entry, project.state_dir)
+        load_entry(entry, Depot(project.state_dir, project.state_dir))
 
 
 def test_a_changed_student_is_not_promoted(project, cli) -> None:

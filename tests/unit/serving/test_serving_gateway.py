@@ -1,8 +1,9 @@
+"""The gateway over real HTTP: who answers, what is refused, what is logged."""
+
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -11,41 +12,31 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from keyword_student import KeywordPredictor, make_keyword_student
+from live_gateway import body, listening, post, run
 
-from distill.engine.channels import Channels
 from distill.errors import StoreError, UsageError
 from distill.records.live import Audit
 from distill.records.training import Prompt
-from distill.serving.app import create_app
 from distill.serving.batching import Batcher
 from distill.serving.config import FallbackConfig, LogConfig, ServeConfig, ShadowConfig
 from distill.serving.gateway import Gateway
 from distill.serving.request_log import RequestLog, export_rows
-from distill.serving.server import apply_policy, read_keys, watch_channel
+from distill.serving.server import read_keys
 from distill.serving.spend import HourlyCap
 from distill.serving.students import read_threshold
+from distill.serving.watch import apply_policy
 from distill.serving.wire import WireError, parse_chat
 
 
-def run(work: Coroutine[Any, Any, Any]) -> Any:
-    return asyncio.run(work)
-
-
-def body(text: str, **more: Any) -> dict[str, Any]:
-    return {"model": "production", "messages": [{"role": "user", "content": text}], **more}
-
-
 def ask(payload: Any, teacher: Any = None, config: ServeConfig | None = None, **more: Any) -> httpx.Response:
+    """Send one request to a gateway that lives as long as it."""
+
     async def go() -> httpx.Response:
         gateway = Gateway(config or ServeConfig(), "production", make_keyword_student(), teacher)
         gateway.draining = more.pop("draining", False)
         headers = more.pop("headers", {})
-        app = create_app(gateway, **more)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway") as client:
-            content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
-            response = await client.post("/v1/chat/completions", content=content, headers=headers)
-        await gateway.close()
-        return response
+        async with listening(gateway, **more) as client:
+            return await post(client, payload, **headers)
 
     return run(go())
 
@@ -150,43 +141,13 @@ def test_waiting_prompts_share_a_batch_and_none_is_lost() -> None:
 
 def test_a_full_gateway_says_429_with_retry_after() -> None:
     async def go() -> list[httpx.Response]:
-        gateway = Gateway(ServeConfig(max_in_flight=2), "production", make_keyword_student(seconds=0.1), None)
-        transport = httpx.ASGITransport(create_app(gateway))
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            return await asyncio.gather(*(client.post("/v1/chat/completions", json=body("refund")) for _ in range(6)))
+        gateway = Gateway(ServeConfig(max_in_flight=2), "production", make_keyword_student(seconds=0.5), None)
+        async with listening(gateway) as client:
+            return await asyncio.gather(*(post(client, body("refund")) for _ in range(6)))
 
     responses = run(go())
     assert sorted(r.status_code for r in responses) == [200, 200, 429, 429, 429, 429]
     assert {r.headers.get("retry-after") for r in responses if r.status_code == 429} == {"1"}
-
-
-def test_swap_drops_no_request_and_a_broken_version_keeps_the_old(tmp_path: Path) -> None:
-    def load(directory: Path, version: str) -> Any:
-        if directory.name == "broken":
-            raise StoreError("damaged")
-        return make_keyword_student(version)
-
-    async def go() -> tuple[set[int], set[str], str | None]:
-        channels = Channels(tmp_path)
-        first = channels.move("production", "a", expected_version=0, who="ada", why="x")
-        gateway = Gateway(ServeConfig(poll_s=0.01), "production", make_keyword_student(seconds=0.005), None)
-        watcher = asyncio.create_task(watch_channel(gateway, channels, tmp_path, first, load))
-        transport = httpx.ASGITransport(create_app(gateway))
-        responses: list[httpx.Response] = []
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-            for step, target in enumerate(("b", "broken"), 1):
-                channels.move("production", target, expected_version=step, who="ada", why="x")
-                for _ in range(10):
-                    posts = (client.post("/v1/chat/completions", json=body("refund")) for _ in range(5))
-                    responses += await asyncio.gather(*posts)
-                    await asyncio.sleep(0.01)
-        watcher.cancel()
-        return {r.status_code for r in responses}, {r.json()["model"] for r in responses}, gateway.swap_error
-
-    statuses, models, error = run(go())
-    assert statuses == {200}
-    assert models == {"production@1", "production@2"}
-    assert error == "StoreError: damaged"
 
 
 def test_the_log_redacts_and_exports_hard_examples_first(tmp_path: Path, teacher: Any) -> None:
@@ -194,13 +155,12 @@ def test_the_log_redacts_and_exports_hard_examples_first(tmp_path: Path, teacher
 
     async def go() -> None:
         gateway = Gateway(ServeConfig(), "production", make_keyword_student(), teacher)
-        transport = httpx.ASGITransport(create_app(gateway, log=log))
-        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+        async with listening(gateway, log=log) as client:
             for text in ("refund to ada@example.org", "hm 0612345678", "refund two"):
-                await client.post("/v1/chat/completions", json=body(text))
+                await post(client, body(text))
 
     run(go())
-    log.flush()
+    log = RequestLog(tmp_path / "r.db", LogConfig())
     rows = log.requests("production")
     assert [row.text for row in rows] == ["refund to [email]", "hm [number]", "refund two"]
     log.add(Audit(rows[2].request_id, 1.0, "production", rows[2].version, "shadow", False, "delivery"))
@@ -267,12 +227,9 @@ def test_shadow_asks_the_teacher_and_logs_whether_it_agrees(tmp_path: Path, teac
 
     async def go() -> None:
         gateway = Gateway(ServeConfig(shadow=ShadowConfig(rate=1.0)), "production", make_keyword_student(), teacher)
-        app = create_app(gateway, log=log)
-        async with app.router.lifespan_context(app):
-            transport = httpx.ASGITransport(app)
-            async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
-                for text in ("refund", "delivery"):
-                    await client.post("/v1/chat/completions", json=body(text))
+        async with listening(gateway, log=log) as client:
+            for text in ("refund", "delivery"):
+                await post(client, body(text))
 
     run(go())
     assert sorted(audit.agreed for audit in log.audits("production")) == [False, True]
