@@ -37,6 +37,7 @@ def check_identity(run: Run, decision: Mapping[str, Any], load: Load | None = No
     evaluated = store.verify("evaluate", run.keys["evaluate"])
     _check_gate(run, store, decision)
     _check_threshold(run, evaluated)
+    _check_manifest(run, store, evaluated)
     student = evaluated / "student"
     try:
         loaded = (load or load_student)(student, run.id)
@@ -68,6 +69,21 @@ def _check_threshold(run: Run, evaluated: Path) -> None:
     if served != judged:
         raise PromotionRefusedError(
             f"run {run.id}: the student's threshold is {served!r}, the gate saw {judged!r}; run its config again"
+        )
+
+
+def _check_manifest(run: Run, store: Store, evaluated: Path) -> None:
+    """But for its threshold, the evaluated student says of itself what training wrote: base, template, task, labels."""
+    if "train" not in run.keys:
+        return
+    trained = store.verify("train", run.keys["train"])
+    before, now = (
+        json.loads((place / "student" / "distill.json").read_text(encoding="utf-8")) for place in (trained, evaluated)
+    )
+    differing = sorted(name for name in {*before, *now} - {"thresholds"} if before.get(name) != now.get(name))
+    if differing:
+        raise PromotionRefusedError(
+            f"run {run.id}: the student's {', '.join(differing)} in distill.json differ from what training wrote"
         )
 
 
