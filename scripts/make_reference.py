@@ -10,10 +10,12 @@ from pathlib import Path
 from types import UnionType
 from typing import Literal, Union, get_args, get_origin
 
+import click
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from distill import errors
+from distill.cli import COMMANDS, group
 from distill.config import PipelineConfig, RuntimeConfig
 from distill.filters import FILTERS
 from distill.metrics import METRICS
@@ -155,9 +157,43 @@ def make_tables_page() -> str:
     return "\n".join(lines)
 
 
+def make_cli_page() -> str:
+    """Return the page of the commands, from their own `--help`."""
+    lines = [
+        MADE,
+        "# Commands\n",
+        "`distill` is the console script; `python -m distill` is the same. A RUN is a run directory, a run id,",
+    ]
+    lines.append("a unique prefix of one, or `NAME@latest`.\n")
+    lines.append("| command | what it does |\n|---|---|")
+    lines += [f"| [`distill {name}`](#distill-{name}) | {line} |" for name, (_, line) in COMMANDS.items()]
+    for name, command in list_commands():
+        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        lines.append(f"\n## {name}\n\n```text\n{command.get_help(context)}\n```")
+    return "\n".join([*lines, ""])
+
+
+def list_commands() -> list[tuple[str, click.Command]]:
+    """Return every command and subcommand with its whole name, in the order of `--help`."""
+    found: list[tuple[str, click.Command]] = []
+    context = click.Context(group)
+    for name in COMMANDS:
+        command = group.get_command(context, name)
+        assert command is not None
+        found.append((f"distill {name}", command))
+        if isinstance(command, click.Group):
+            found += [(f"distill {name} {inner}", member) for inner, member in sorted(command.commands.items())]
+    return found
+
+
 def make_pages() -> dict[str, str]:
     """Return every page by file name."""
-    return {"config.md": make_config_page(), "errors.md": make_errors_page(), "tables.md": make_tables_page()}
+    return {
+        "cli.md": make_cli_page(),
+        "config.md": make_config_page(),
+        "errors.md": make_errors_page(),
+        "tables.md": make_tables_page(),
+    }
 
 
 def find_stale() -> list[str]:
