@@ -1,6 +1,6 @@
 """The pages' commands run. A `$ ` line of a console block is executed, page by page, in the order it stands in.
 
-A page says where: `<!-- commands run in: an empty directory -->` or `a finished run` (small.yaml, run once to a verdict).
+A page says where: `<!-- commands run in: an empty directory -->` or `a finished run` (small.yaml, run once).
 """
 
 from __future__ import annotations
