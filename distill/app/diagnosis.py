@@ -9,8 +9,9 @@ import platform
 import shutil
 import sys
 from pathlib import Path
-from typing import Literal, NamedTuple
 
+from distill.app.findings import Finding
+from distill.config import LoadedConfig, load_config
 from distill.errors import DistillError
 
 MIN_FREE_GIB = 5
@@ -19,20 +20,19 @@ KEY_VARIABLES = ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "HF_TOKEN")
 EXTRAS = {"torch": "train", "transformers": "train", "peft": "train", "starlette": "serve", "sklearn": "serve"}
 
 
-class Finding(NamedTuple):
-    """One thing that was checked."""
-
-    subject: str
-    status: Literal["ok", "warn", "fail"]
-    message: str
-
-
-def diagnose(config: Path | None, state_dir: Path) -> list[Finding]:
-    """Check the machine, and the config when one is given. Imports no torch; sends nothing."""
+def diagnose(config: Path | None, state_dir: Path, *, offline: bool = False) -> list[Finding]:
+    """Check the machine, and the config when one is given. Imports no torch, sends no example; `offline`: nothing."""
     findings = [_check_python(), *_check_packages(), _check_gpu(), _check_memory(), _check_disk(state_dir)]
-    findings += [_check_key(name) for name in KEY_VARIABLES]
+    loaded, problem = _load(config)
+    teacher = None if loaded is None else loaded.pipeline.teacher
+    named = () if teacher is None or teacher.provider != "openai" else (teacher.api_key_env,)
+    findings += [_check_key(name, needed=name in named) for name in dict.fromkeys((*named, *KEY_VARIABLES))]
     if config is not None:
-        findings.append(_check_config(config))
+        findings.append(Finding(str(config), "fail" if problem else "ok", problem or "valid"))
+    if not offline:
+        from distill.app.reachability import check_network  # noqa: PLC0415  (the teacher's client, 0.3 s)
+
+        findings += check_network(loaded)
     return findings
 
 
@@ -56,10 +56,17 @@ def _check_packages() -> list[Finding]:
 
 def _check_gpu() -> Finding:
     if Path("/dev/nvidia0").exists() or shutil.which("nvidia-smi"):
-        return Finding("gpu", "ok", "an NVIDIA device is there")
+        return _word_nvidia(importlib.metadata.version("torch") if importlib.util.find_spec("torch") else None)
     if platform.system() == "Darwin" and platform.machine() == "arm64":
         return Finding("gpu", "ok", "Apple silicon")
     return Finding("gpu", "warn", "none; encoders up to ~100M parameters and tiny LMs train well without one")
+
+
+def _word_nvidia(torch_version: str | None) -> Finding:
+    if torch_version is not None and "+cpu" in torch_version:
+        return Finding("gpu", "warn", f"an NVIDIA device is there, but torch {torch_version} is a CPU build: "
+                                      f"install torch for CUDA (pytorch.org, Get started)")  # fmt: skip
+    return Finding("gpu", "ok", "an NVIDIA device is there")
 
 
 def _check_memory() -> Finding:
@@ -77,20 +84,21 @@ def _check_disk(state_dir: Path) -> Finding:
     return Finding("disk", status, f"{free:.0f} GiB free at {place}")
 
 
-def _check_key(name: str) -> Finding:
+def _check_key(name: str, *, needed: bool) -> Finding:
     value = os.environ.get(name, "")
     if not value:
-        return Finding(name, "warn", "not set; needed only for that provider")
+        words = "the config's teacher.api_key_env, is not set" if needed else "not set; needed only for that provider"
+        return Finding(name, "warn", words)
     if value != value.strip():
         return Finding(name, "warn", "set, but with white space around it; set it again without")
     return Finding(name, "ok", "set (not shown)")
 
 
-def _check_config(path: Path) -> Finding:
-    from distill.config import load_config  # noqa: PLC0415 the machine's checks must work without it
-
+def _load(path: Path | None) -> tuple[LoadedConfig | None, str]:
+    """Load a config for its checks; what is wrong with it comes back as words."""
+    if path is None:
+        return None, ""
     try:
-        load_config(path, (), os.environ)
+        return load_config(path, (), os.environ), ""
     except DistillError as error:
-        return Finding(str(path), "fail", str(error))
-    return Finding(str(path), "ok", "valid")
+        return None, str(error)
