@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 from distill.errors import ConfigError, Problem
 from distill.students.bases import ResolvedBase
-from distill.students.config import LoraConfig
+from distill.students.config import LoraConfig, StudentConfig
 
 _NOT_ADAPTED = r".*\b(pooler|lm_head|score|classifier)\b.*"
 
@@ -43,6 +43,14 @@ def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -
     adapted.peft_config["default"].base_model_name_or_path = base.name
     adapted.peft_config["default"].revision = base.revision
     return adapted
+
+
+def prepare_base(model: PreTrainedModel, config: StudentConfig) -> None:
+    """Set a base up for training, before adapters: its own dropout off, activations recomputed, as configured."""
+    if not config.base_dropout:
+        silence_dropout(model)
+    if config.gradient_checkpointing:
+        model.gradient_checkpointing_enable({"use_reentrant": False})
 
 
 def silence_dropout(model: nn.Module) -> None:

@@ -12,8 +12,7 @@ from transformers import PreTrainedModel, set_seed
 from distill.errors import DataError, StoreError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Answer, Prompt
-from distill.students.adapters import adapt, silence_dropout
-from distill.students.batching import plan_batches
+from distill.students.adapters import adapt, prepare_base
 from distill.students.chat import Chat, open_chat
 from distill.students.config import StudentConfig
 from distill.students.device import place
@@ -31,7 +30,7 @@ from distill.students.manifest import StudentManifest, read_manifest, write_mani
 from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.trainer import fit
+from distill.students.trainer import Setting, fit, plan_training
 from distill.tasks.config import TaskConfig
 
 
@@ -66,16 +65,14 @@ class CausalStudent:
             look_at(given, encoded, chat.encode_prompt, chat.end_id)
             for given, encoded in ((lessons.train, train), (lessons.validation, held))
         ]
-        if not config.base_dropout:
-            silence_dropout(foundation.model)
+        prepare_base(foundation.model, config)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = CausalModel(lm, config.objective).to(placement.device)
-        plan = plan_batches(
-            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
-        )
+        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
+        plan = plan_training(taught, config)
         preflight = inspect_training(looked, chat.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
         save_weights(lm, output_dir)
         chat.tokenizer.save_pretrained(output_dir)
         manifest = StudentManifest(

@@ -12,8 +12,7 @@ from transformers import PreTrainedTokenizerBase, set_seed
 
 from distill.errors import ConfigError, DataError, Problem, StoreError
 from distill.records.runtime import RuntimeConfig
-from distill.students.adapters import adapt, silence_dropout
-from distill.students.batching import plan_batches
+from distill.students.adapters import adapt, prepare_base
 from distill.students.classifier_model import ClassifierModel
 from distill.students.classifier_predictor import ClassifierPredictor, fit_temperature
 from distill.students.config import StudentConfig
@@ -32,7 +31,7 @@ from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.text_encoding import encode_texts, join_prompt
-from distill.students.trainer import fit
+from distill.students.trainer import Setting, fit, plan_training
 from distill.tasks.config import TaskConfig
 
 HEAD = "head.safetensors"
@@ -73,11 +72,10 @@ class ClassifierStudent:
             for given, encoded in ((lessons.train, train), (lessons.validation, held))
         ]
         model = build_model(foundation, config, len(labels), multi=multi).to(placement.device)
-        plan = plan_batches(
-            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
-        )
+        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
+        plan = plan_training(taught, config)
         preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
         temperature = fit_temperature(model, held, placement.device)
         manifest = StudentManifest("classifier", task, config, foundation.base.as_json(), labels, temperature)
         save_student(output_dir, model, foundation.tokenizer, manifest)
@@ -127,8 +125,7 @@ def build_model(foundation: Foundation, config: StudentConfig, labels: int, *, m
     """Wrap the base in adapters and add the head, seeded."""
     set_seed(config.seed)
     hidden = int(foundation.model.config.hidden_size)
-    if not config.base_dropout:
-        silence_dropout(foundation.model)
+    prepare_base(foundation.model, config)
     encoder = adapt(foundation.model, config.lora, foundation.base)
     return ClassifierModel(cast("nn.Module", encoder), hidden, labels, config, multi=multi)
 

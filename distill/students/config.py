@@ -38,7 +38,9 @@ class ObjectiveConfig(Frozen):
     divergence: Literal["kl", "reverse_kl", "jsd"] = "kl"
     """Divergence for full-vocabulary distillation from a local teacher model."""
     teacher_model: str | None = None
-    """Local teacher model for full-vocabulary distillation: path or hub name."""
+    """Local teacher model for full-vocabulary distillation: path or hub name; its tokenizer must be the base's."""
+    teacher_revision: str | None = None
+    """Commit of the teacher model on the hub; needed for a hub name."""
 
     @model_validator(mode="after")
     def check_some_weight(self) -> ObjectiveConfig:
@@ -92,9 +94,11 @@ class StudentConfig(Frozen):
     max_grad_norm: float = Field(default=1.0, gt=0)
     """Gradient clipping."""
     batch_tokens: int = Field(default=4096, ge=1)
-    """Tokens per optimizer step (padding included)."""
+    """Tokens per optimizer step over all processes (padding included)."""
     gradient_accumulation: int = Field(default=1, ge=1)
-    """Micro-batches per optimizer step; each holds batch_tokens / gradient_accumulation tokens."""
+    """Micro-batches per optimizer step and process: the step's rows are dealt over them, so it never changes a step."""
+    packing: bool = False
+    """Lay the rows of a batch end to end, told apart by position ids (causal_lm; faster on a GPU, slower on a CPU)."""
     max_length_tokens: int = Field(default=512, ge=8)
     """Longest row; a longer one is counted, named and refused or truncated by `overlong`."""
     overlong: Literal["drop", "truncate", "error"] = "drop"

@@ -73,6 +73,8 @@ class TrainingReport:
     history: tuple[dict[str, float], ...]
     preflight: Preflight
     base: dict[str, Json] = field(default_factory=dict[str, Json])
+    facts: dict[str, Json] = field(default_factory=dict[str, Json])
+    """What a kind has to say beyond the above, e.g. the share of positions taught by log-probabilities."""
 
 
 class Predictor(Protocol):

@@ -12,8 +12,7 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 from distill.errors import ConfigError, DataError, Problem
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Answer, Prompt
-from distill.students.adapters import adapt, silence_dropout
-from distill.students.batching import plan_batches
+from distill.students.adapters import adapt, prepare_base
 from distill.students.config import StudentConfig
 from distill.students.device import place
 from distill.students.foundation import lay_foundation, load_full, load_weights, reload_foundation, save_weights
@@ -25,7 +24,7 @@ from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.text_encoding import encode_texts, join_prompt
-from distill.students.trainer import fit
+from distill.students.trainer import Setting, fit, plan_training
 from distill.tasks.config import TaskConfig
 
 
@@ -62,16 +61,14 @@ class Seq2SeqStudent:
             look_at(given, encoded, lambda p: encode_texts(foundation.tokenizer, [join_prompt(p)])[0], codes.end)
             for given, encoded in ((lessons.train, train), (lessons.validation, held))
         ]
-        if not config.base_dropout:
-            silence_dropout(foundation.model)
+        prepare_base(foundation.model, config)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = Seq2SeqModel(lm, config.objective).to(placement.device)
-        plan = plan_batches(
-            train.lengths, config.batch_tokens, config.epochs, config.seed, config.gradient_accumulation
-        )
+        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
+        plan = plan_training(taught, config)
         preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, train.teaching(), held.teaching(), plan, config, placement, work_dir, on_progress)
+        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
         save_weights(lm, output_dir)
         foundation.tokenizer.save_pretrained(output_dir)
         labels = tuple(task.labels or ())

@@ -7,30 +7,32 @@ optimizer step (all micro-batches, all processes), so accumulation and world siz
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader
-from transformers import PrinterCallback, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from distill.errors import DataError
 from distill.students import checkpoints
-from distill.students.batching import BatchPlan, pack_sorted
+from distill.students.batching import BatchPlan, pack_sorted, plan_batches
 from distill.students.checkpoints import TrainingIdentity
+from distill.students.conductor import Conductor
 from distill.students.config import StudentConfig
 from distill.students.device import Placement
 from distill.students.protocol import OnProgress
+from distill.students.trackers import check_trackers
+from distill.students.trainable import list_trainable, read_trainable, write_trainable
 
 Batch = dict[str, Tensor]
 EVAL_BATCH_TOKENS = 8192
-PROGRESS_EVERY_S = 0.5
 
 
 class LossSum(NamedTuple):
@@ -41,11 +43,15 @@ class LossSum(NamedTuple):
 
 
 class TeachingSet(NamedTuple):
-    """Encoded rows, their lengths in tokens, how to collate row indices, and a hash of the content."""
+    """Encoded rows, their lengths in tokens, how to collate row indices, and a hash of the content.
+
+    `packed`: a batch lays its rows end to end instead of padding them.
+    """
 
     lengths: Sequence[int]
     collate: Callable[[Sequence[int]], Batch]
     digest: str
+    packed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,25 +65,47 @@ class FitResult:
     history: tuple[dict[str, float], ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a training is run: nothing here changes what comes out."""
+
+    placement: Placement
+    work_dir: Path
+    tracking: tuple[str, ...] = ()
+
+
+def plan_training(train: TeachingSet, config: StudentConfig) -> BatchPlan:
+    """Lay out every micro-batch of a training on all of its processes."""
+    return plan_batches(
+        train.lengths,
+        config.batch_tokens,
+        config.epochs,
+        config.seed,
+        config.gradient_accumulation,
+        count_processes(),
+        packed=train.packed,
+    )
+
+
 def fit(
     model: nn.Module,
     train: TeachingSet,
     validation: TeachingSet,
     plan: BatchPlan,
     config: StudentConfig,
-    placement: Placement,
-    work_dir: Path,
+    setting: Setting,
     on_progress: OnProgress | None = None,
 ) -> FitResult:
-    """Train `model` in place by `plan`, resuming from `work_dir`, and leave it with its best weights.
+    """Train `model` in place by `plan`, resuming from the work directory, and leave it with its best weights.
 
     Raises:
-        StoreError: `work_dir` holds a checkpoint that is damaged or of another training.
+        StoreError: the work directory holds a checkpoint that is damaged or of another training.
         DataError: the loss is not finite.
+        ConfigError: a tracker cannot be used.
     """
-    work_dir.mkdir(parents=True, exist_ok=True)
-    trainer = StudentTrainer(model, train, validation, plan, config, placement, work_dir, on_progress)
-    newest = checkpoints.find_newest(work_dir)
+    setting.work_dir.mkdir(parents=True, exist_ok=True)
+    trainer = StudentTrainer(model, train, validation, plan, config, setting, on_progress)
+    newest = checkpoints.find_newest(setting.work_dir)
     if newest is not None:
         checkpoints.verify(newest, trainer.identity)
     start = time.perf_counter()
@@ -99,20 +127,27 @@ class StudentTrainer(Trainer):
         validation: TeachingSet,
         plan: BatchPlan,
         config: StudentConfig,
-        placement: Placement,
-        work_dir: Path,
+        setting: Setting,
         on_progress: OnProgress | None = None,
     ) -> None:
         """Bind model, data and order; nothing runs yet."""
         self.teaching, self.validation, self.plan = train, validation, plan
-        self.work_dir = work_dir
+        self.work_dir = setting.work_dir
         self.last_loss = torch.zeros(())
         super().__init__(
             model=model,
-            args=build_arguments(config, plan, placement, work_dir),
+            args=build_arguments(config, plan, setting),
             data_collator=train.collate,
             train_dataset=cast("Any", range(len(train.lengths))),
-            callbacks=[_Conductor(self, config, on_progress)],
+            callbacks=[
+                Conductor(
+                    plan,
+                    bool(validation.lengths),
+                    config.early_stopping_patience,
+                    lambda: self.last_loss.item(),
+                    on_progress,
+                )
+            ],
         )
         self.loss_is_scaled_for_ga = True
         self.remove_callback(PrinterCallback)
@@ -122,7 +157,7 @@ class StudentTrainer(Trainer):
             config.learning_rate,
             f"{config.schedule}, warm-up {config.warmup_fraction}",
             plan.steps,
-            ", ".join(f"{name}{list(p.shape)}" for name, p in self._trainable()),
+            ", ".join(f"{name}{list(p.shape)}" for name, p in list_trainable(model)),
         )
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -130,7 +165,7 @@ class StudentTrainer(Trainer):
         loader = DataLoader(
             cast("Any", range(len(self.teaching.lengths))),
             batch_sampler=cast("Any", self.plan),
-            collate_fn=self.teaching.collate,
+            collate_fn=partial(collate, self.teaching),
             num_workers=0,
         )
         return cast("DataLoader[Any]", self.accelerator.prepare(loader))
@@ -156,7 +191,7 @@ class StudentTrainer(Trainer):
         summed = cast("LossSum", model(inputs))
         weight = num_items_in_batch if num_items_in_batch is not None else summed.weight
         loss = summed.loss * self.accelerator.num_processes / weight
-        self.last_loss = (summed.loss / summed.weight).detach()
+        self.last_loss = (summed.loss / summed.weight.clamp_min(1e-12)).detach()
         return (loss, None) if return_outputs else loss
 
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
@@ -167,15 +202,17 @@ class StudentTrainer(Trainer):
         model.eval()
         total, weight = 0.0, 0.0
         with torch.no_grad(), self.compute_loss_context_manager():
-            for rows in pack_sorted(self.validation.lengths, EVAL_BATCH_TOKENS):
-                batch = cast("Batch", self._prepare_inputs(self.validation.collate(rows)))
+            for rows in self._own_share(pack_sorted(self.validation.lengths, EVAL_BATCH_TOKENS)):
+                batch = cast("Batch", self._prepare_inputs(collate(self.validation, rows)))
                 summed = cast("LossSum", model(batch))
                 total, weight = total + summed.loss.item(), weight + summed.weight.item()
         model.train()
+        total, weight = self._add_up(total, weight)
         loss = total / max(weight, 1e-12)
         if self.best_validation_loss is None or loss < self.best_validation_loss:
             self.state.best_metric, self.state.best_global_step = loss, self.state.global_step
-            self._write_trainable(self.work_dir / f"best-{self.state.global_step}.safetensors")
+            best = self.work_dir / f"best-{self.state.global_step}.safetensors"
+            write_trainable(model, best, main=self.is_world_process_zero())
         self.log({"eval_loss": loss})
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {"eval_loss": loss})
         return {"eval_loss": loss}
@@ -189,7 +226,19 @@ class StudentTrainer(Trainer):
         """Load the weights with the lowest validation loss into the model."""
         step = self.state.best_global_step
         if step is not None and self.best_validation_loss is not None and step != self.state.global_step:
-            self._read_trainable(self.work_dir / f"best-{step}.safetensors")
+            self.accelerator.wait_for_everyone()
+            read_trainable(cast("nn.Module", self.model), self.work_dir / f"best-{step}.safetensors")
+
+    def _own_share(self, batches: list[list[int]]) -> list[list[int]]:
+        """Return this process's batches; all get as many, because a sharded model runs on all or on none."""
+        processes = self.accelerator.num_processes
+        filled = batches + [[]] * (-len(batches) % processes)
+        return filled[self.accelerator.process_index :: processes]
+
+    def _add_up(self, total: float, weight: float) -> tuple[float, float]:
+        sums = torch.tensor([total, weight], dtype=torch.float64, device=self.accelerator.device)
+        added = cast("Tensor", self.accelerator.reduce(sums, reduction="sum"))
+        return added[0].item(), added[1].item()
 
     def _save_checkpoint(self, model: nn.Module, trial: object) -> None:
         staging = self.work_dir / checkpoints.STAGING
@@ -197,8 +246,10 @@ class StudentTrainer(Trainer):
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(parents=True)
         self.accelerator.wait_for_everyone()
+        write_trainable(
+            cast("nn.Module", self.model), staging / "trainable.safetensors", main=self.is_world_process_zero()
+        )
         if self.is_world_process_zero():
-            self._write_trainable(staging / "trainable.safetensors")
             self.state.save_to_json(str(staging / "trainer_state.json"))
         self._save_optimizer_and_scheduler(str(staging))
         self._save_rng_state(str(staging))
@@ -210,67 +261,35 @@ class StudentTrainer(Trainer):
         self.accelerator.wait_for_everyone()
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        self._read_trainable(Path(resume_from_checkpoint) / "trainable.safetensors")
+        read_trainable(cast("nn.Module", self.model), Path(resume_from_checkpoint) / "trainable.safetensors")
 
     def _prune_best(self) -> None:
         for path in self.work_dir.glob("best-*.safetensors"):
             if path.name != f"best-{self.state.best_global_step}.safetensors":
                 path.unlink()
 
-    def _trainable(self) -> list[tuple[str, nn.Parameter]]:
-        return [(name, p) for name, p in cast("nn.Module", self.model).named_parameters() if p.requires_grad]
 
-    def _write_trainable(self, path: Path) -> None:
-        draft = path.with_suffix(".draft")
-        save_file({name: p.detach().cpu().contiguous() for name, p in self._trainable()}, draft)
-        draft.rename(path)
-
-    def _read_trainable(self, path: Path) -> None:
-        saved = load_file(path)
-        with torch.no_grad():
-            for name, parameter in self._trainable():
-                parameter.copy_(saved[name])
+def collate(teaching: TeachingSet, rows: Sequence[int]) -> Batch:
+    """Return the batch of these rows; of none, a batch of weight 0, so that every process has as many."""
+    batch = teaching.collate(rows or [0])
+    if not rows:
+        batch["loss_weight"] = torch.zeros_like(batch["loss_weight"])
+    return batch
 
 
-class _Conductor(TrainerCallback):
-    """Says when to evaluate, when to save, when to stop, and how far it is."""
-
-    def __init__(self, trainer: StudentTrainer, config: StudentConfig, on_progress: OnProgress | None) -> None:
-        plan = trainer.plan
-        self.trainer, self.patience, self.on_progress = trainer, config.early_stopping_patience, on_progress
-        self.steps = plan.steps
-        self.evaluate_at = {end // plan.micro_batches_per_step for end in plan.epoch_ends}
-        self.save_every = min(200, max(10, plan.steps // 20))
-        self.reported_at = 0.0
-
-    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        step = state.global_step
-        control.should_evaluate = step in self.evaluate_at and bool(self.trainer.validation.lengths)
-        control.should_save = step < self.steps and (step % self.save_every == 0 or control.should_evaluate)
-        control.should_log = step % self.save_every == 0 or step in self.evaluate_at
-        self._report(step)
-
-    def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]
-        since_best = len(losses) - 1 - losses.index(min(losses))
-        if self.patience is not None and since_best >= self.patience:
-            control.should_training_stop = True
-
-    def _report(self, step: int) -> None:
-        now = time.monotonic()
-        if now - self.reported_at < PROGRESS_EVERY_S and step < self.steps:
-            return
-        self.reported_at, loss = now, self.trainer.last_loss.item()
-        if not math.isfinite(loss):
-            raise DataError(f"the training loss became {loss} at step {step}; lower student.learning_rate")
-        if self.on_progress is not None:
-            self.on_progress(step, self.steps, loss)
+def count_processes() -> int:
+    """Return how many processes train together, as their launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
-def build_arguments(config: StudentConfig, plan: BatchPlan, placement: Placement, work_dir: Path) -> TrainingArguments:
-    """Translate a student's config into the Trainer's arguments."""
+def build_arguments(config: StudentConfig, plan: BatchPlan, setting: Setting) -> TrainingArguments:
+    """Translate a student's config into the Trainer's arguments.
+
+    Raises:
+        ConfigError: a tracker cannot be used.
+    """
     return TrainingArguments(
-        output_dir=str(work_dir),
+        output_dir=str(setting.work_dir),
         max_steps=plan.steps,
         gradient_accumulation_steps=config.gradient_accumulation,
         learning_rate=config.learning_rate,
@@ -279,13 +298,13 @@ def build_arguments(config: StudentConfig, plan: BatchPlan, placement: Placement
         weight_decay=config.weight_decay,
         max_grad_norm=config.max_grad_norm,
         optim="adamw_torch_fused",
-        bf16=placement.autocast is not None,
-        use_cpu=placement.device.type == "cpu",
+        bf16=setting.placement.autocast is not None,
+        use_cpu=setting.placement.device.type == "cpu",
         seed=config.seed,
         eval_strategy="no",
         save_strategy="no",
         logging_strategy="no",
-        report_to=[],
+        report_to=check_trackers(setting.tracking),
         disable_tqdm=True,
         remove_unused_columns=False,
         dataloader_pin_memory=False,

@@ -32,8 +32,8 @@ config = StudentConfig(kind="classifier", base=TinyModelConfig(), lora=LoraConfi
                        epochs=20, learning_rate=1e-2, batch_tokens=128)
 task = TaskConfig(output="label", labels=("a", "b"), user="{{ text }}")
 step = lambda done, steps, loss: (print(done, flush=True), time.sleep(pause))
-import distill.students.trainer as trainer
-trainer.PROGRESS_EVERY_S = 0
+import distill.students.conductor as conductor
+conductor.PROGRESS_EVERY_S = 0
 get_student("classifier").train(Lessons(rows, rows[:4]), task, config, RuntimeConfig(device="cpu"), out, work, step)
 """
 
