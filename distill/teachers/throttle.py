@@ -10,9 +10,12 @@ from collections.abc import Callable, Mapping
 
 from distill.errors import TeacherError
 from distill.teachers.config import LimitsConfig
-from distill.teachers.rate import Bucket, LearnedRate, Permit
+from distill.teachers.learned_rate import LearnedRate
+from distill.teachers.rate import Bucket, Permit
 
-_START_WINDOW = 8
+_START_WINDOW = 24
+_AFTER_BREAK_WINDOW = 8
+_WINDOW_GROWTH = 0.5
 _BURST_S = 10.0
 _BREAKER_AFTER = 10
 _BREAKER_OPENINGS = 6
@@ -70,15 +73,15 @@ class Throttle:
                     async with asyncio.timeout(wait_s):
                         await self._changed.wait()
                 except TimeoutError:
-                    continue
+                    self._learned.woke_late(self._clock() - now - wait_s, now)
 
     def succeeded(self, permit: Permit, tokens: int, headers: Mapping[str, str]) -> None:
         """Settle a permit whose request was answered with `tokens` really used."""
         self._release(permit, tokens)
-        self._learned.accepted()
+        self._learned.accepted(permit, self._clock())
         self._failures = self._openings = self._blind_refusals = 0
         self._half_open = False
-        self._window = min(self._window + 1.0, float(self._concurrency))
+        self._window = min(self._window + _WINDOW_GROWTH, float(self._concurrency))
         if "x-ratelimit-limit-requests" in headers or "x-ratelimit-limit-tokens" in headers:
             self._follow(headers)
 
@@ -89,7 +92,7 @@ class Throttle:
         self.refused += 1
         wish_s = self._blind_gate_s(now) if retry_after_s is None else retry_after_s
         self._gate_at = max(self._gate_at, now + wish_s + self._rng.uniform(0.005, 0.02))
-        self._learned.refused(permit, now, told=retry_after_s is not None)
+        self._learned.refused(permit, now)
 
     def failed(self, permit: Permit, error: TeacherError) -> None:
         """Settle a permit whose request met a server fault or no reply; many in a row stop everyone for a while.
@@ -110,7 +113,7 @@ class Throttle:
         pause = min(_BREAKER_FIRST_S * 2 ** (self._openings - 1), _BREAKER_MAX_S)
         self._gate_at = now + max(pause * self._rng.uniform(1.0, 1.25), error.retry_after_s or 0.0)
         self._half_open = True
-        self._window = min(self._window, float(_START_WINDOW))
+        self._window = min(self._window, float(_AFTER_BREAK_WINDOW))
 
     def drop(self, permit: Permit) -> None:
         """Settle a permit whose request ended in a way that says nothing of the server's health."""
@@ -119,7 +122,7 @@ class Throttle:
     def _wait_s(self, tokens: int, now: float) -> float:
         if now < self._gate_at:
             return self._gate_at - now
-        if self._in_flight >= (1 if self._half_open else int(self._window)):
+        if self._in_flight >= (1 if self._half_open else min(int(self._window), self._learned.most_in_flight())):
             return 60.0  # woken by the next settled permit
         wait = max(self._requests.wait_s(1, now), self._tokens.wait_s(tokens, now))
         return max(wait, self._learned.wait_s(now))

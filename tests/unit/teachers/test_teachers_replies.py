@@ -6,13 +6,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from distill.teachers.failures import classify, redact, retry_after
 from distill.teachers.protocol import Reply
 from distill.teachers.replies import read_reply
 
+anywhere = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
 JSON = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3))  # fmt: skip
 NEAR = st.fixed_dictionaries(
@@ -41,16 +42,19 @@ def _holds(body: bytes) -> None:
         assert 0 <= reading.usage.cached_input_tokens <= reading.usage.input_tokens < 2**63
 
 
+@anywhere
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(body):
     _holds(body)
 
 
+@anywhere
 @given(NEAR)
 def test_no_almost_right_reply_raises(reply):
     _holds(json.dumps(reply).encode())
 
 
+@anywhere
 @given(st.integers(100, 599), NEAR | JSON, st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text(max_size=10)))  # fmt: skip
 def test_no_refusal_raises(status, body, headers):
     error = classify(Reply(status, headers, json.dumps(body).encode()))
