@@ -127,7 +127,7 @@ class LearnedRate:
             self._hold_s = _PROBE_HOLD_S if self._growth == "probe" else longer_s
             self._grown_at = now + self._hold_s
             slack_s = min(_SLACK_SENDS / self.per_s, _MOST_SLACK_S)
-            self._next_at = now + (slack_s if gate_s < 1.0 else -_CATCH_UP_S)
+            self._next_at = now + (slack_s if gate_s < 1.0 or self._measured < _FEW else -_CATCH_UP_S)
         self._event, self._judged_to = None, self._sent[-1].sent_at if self._sent else event.sent_at
         self._taken, self._gate_s, self._opened_at = 0, gate_s, now
         self._answer_s = min(2 * (event.at - event.sent_at), _MOST_ANSWER_S)
