@@ -1,4 +1,4 @@
-"""Write the data files of `distill init`'s templates from examples/tickets and from sums made on the spot; seeded."""
+"""Write the data of `distill init`'s templates and of the recipes from examples/tickets and from sums; seeded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 TICKETS = ROOT / "examples" / "tickets"
 TEMPLATES = ROOT / "distill" / "app" / "scaffold" / "templates"
+RECIPES = ROOT / "examples" / "recipes"
 ROWS = 160
+FIELDS = ("order_number", "product", "urgency")
 ITEMS = ("kettle", "toaster", "blender", "iron", "fan", "heater", "mixer", "juicer")
 
 
@@ -26,9 +28,8 @@ def read_lines(path: Path) -> list[dict]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def write_lines(name: str, rows: list[dict]) -> None:
-    """Write `rows.jsonl` of a template."""
-    path = TEMPLATES / name / "rows.jsonl"
+def write_lines(path: Path, rows: list[dict]) -> None:
+    """Write a jsonl file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
 
@@ -63,12 +64,15 @@ def make_reply(ticket: dict) -> str:
 
 def main() -> None:
     tickets = read_tickets()
-    write_lines("classify", [{k: t[k] for k in ("id", "text", "channel", "intent")} for t in tickets])
-    fields = ("order_number", "product", "urgency")
-    write_lines("extract", [{"id": t["id"], "text": t["text"], "fields": {k: t[k] for k in fields}} for t in tickets])
-    write_lines("answer", make_sums())
-    write_lines("chat", [{"id": t["id"], "messages": make_chat(t, make_reply(t))} for t in tickets])
-    write_lines("logs", [{"id": t["id"], "messages": make_chat(t, t["answer"]["intent"])} for t in tickets])
+    labelled = [{key: t[key] for key in ("id", "text", "channel", "intent")} for t in tickets]
+    read = [{"id": t["id"], "text": t["text"], "fields": {key: t[key] for key in FIELDS}} for t in tickets]
+    replies = [{"id": t["id"], "messages": make_chat(t, make_reply(t))} for t in tickets]
+    logs = [{"id": t["id"], "messages": make_chat(t, t["answer"]["intent"])} for t in tickets]
+    templates = {"classify": labelled, "extract": read, "answer": make_sums(), "chat": replies, "logs": logs}
+    for name, rows in templates.items():
+        write_lines(TEMPLATES / name / "rows.jsonl", rows)
+    write_lines(RECIPES / "fields.jsonl", read)
+    write_lines(RECIPES / "logs.jsonl", logs)
     labels = (TICKETS / "labels.txt").read_text(encoding="utf-8")
     for name in ("classify", "logs"):
         (TEMPLATES / name / "labels.txt").write_text(labels, encoding="utf-8")
