@@ -86,8 +86,10 @@ def _knowledge(config: PipelineConfig, examples: Sequence[Example]) -> list[dict
     answers = {example.id: _answer_of(example) for example in examples}
     if not any(answer is not None for answer in answers.values()):
         answers = {example.id: make_stand_in(config.task, example.text) for example in examples}
+    reasons = config.student.objective.rationale > 0
     return [
         {"id": example.id, "question": render_teacher(config.task, example.columns)[-1].content, "answer": answer}
+        | ({"rationale": f"A stand-in reason for {answer}."} if reasons else {})
         for example in examples
         if (answer := answers[example.id]) is not None
     ]

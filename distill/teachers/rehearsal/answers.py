@@ -39,17 +39,22 @@ def complete(body: Mapping[str, Any], prompt: str, knowledge: Knowledge, *, turn
     cut = isinstance(limit, int) and 0 < limit < tokens
     if cut:
         text, tokens = text[: limit * 4], limit
+    message: dict[str, Json] = {"role": "assistant", "content": text, "refusal": None}
+    if reply.rationale is not None:
+        message["reasoning_content"] = reply.rationale
     choice: dict[str, Json] = {
         "index": 0,
-        "message": {"role": "assistant", "content": text, "refusal": None},
+        "message": message,
         "logprobs": {"content": [_step(text, reply.labels, top)]} if body.get("logprobs") else None,
         "finish_reason": "length" if cut else "stop",
     }
-    return envelope(body, prompt, choice, tokens)
+    return envelope(body, prompt, choice, tokens, likely_tokens(reply.rationale) if reply.rationale else 0)
 
 
-def envelope(body: Mapping[str, Any], prompt: str, choice: Mapping[str, Json], tokens: int) -> dict[str, Json]:
-    """Wrap a choice as a chat completion with usage."""
+def envelope(
+    body: Mapping[str, Any], prompt: str, choice: Mapping[str, Json], tokens: int, reasoning_tokens: int = 0
+) -> dict[str, Json]:
+    """Wrap a choice as a chat completion with usage; reasoning counts as output, as with the vendors."""
     messages = cast("Sequence[Mapping[str, Any]]", body.get("messages") or ())
     spent = 3 + sum(4 + likely_tokens(str(message.get("content") or "")) for message in messages)
     return {
@@ -60,10 +65,10 @@ def envelope(body: Mapping[str, Any], prompt: str, choice: Mapping[str, Json], t
         "choices": [choice],
         "usage": {
             "prompt_tokens": spent,
-            "completion_tokens": tokens,
-            "total_tokens": spent + tokens,
+            "completion_tokens": tokens + reasoning_tokens,
+            "total_tokens": spent + tokens + reasoning_tokens,
             "prompt_tokens_details": {"cached_tokens": 0},
-            "completion_tokens_details": {"reasoning_tokens": 0},
+            "completion_tokens_details": {"reasoning_tokens": reasoning_tokens},
         },
         "system_fingerprint": "fp_rehearsal",
     }

@@ -22,11 +22,12 @@ _LEAST_CONFIDENCE, _MOST_CONFIDENCE = 0.02, 0.999
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """One recorded answer. `confidence` is the recorder's own, in [0, 1], where it gave one."""
+    """One recorded answer. `confidence` is the recorder's own, in [0, 1], and `rationale` its reasons, where given."""
 
     question: str
     answer: str
     confidence: float | None = None
+    rationale: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Reply:
     text: str
     exact: bool
     labels: tuple[tuple[str, float], ...]
+    rationale: str | None = None
 
 
 @dataclass(slots=True)
@@ -55,12 +57,13 @@ class Knowledge:
         """Answer `prompt`: the recorded answer when it is, or ends with, a known input; else the nearest one's."""
         place = self._find(prompt)
         if place is not None and not with_labels:
-            return Reply(self.known[place].answer, True, ())
+            return Reply(self.known[place].answer, True, (), self.known[place].rationale)
         near = self._near(prompt, place)
         if place is None:
             place = near[0][0]
-            return Reply(self.known[place].answer, False, self._spread(place, near, None))
-        return Reply(self.known[place].answer, True, self._spread(place, near, self.known[place].confidence))
+            return Reply(self.known[place].answer, False, self._spread(place, near, None), self.known[place].rationale)
+        known = self.known[place]
+        return Reply(known.answer, True, self._spread(place, near, known.confidence), known.rationale)
 
     def _find(self, prompt: str) -> int | None:
         place = self._by_question.get(_normal(prompt))
@@ -113,7 +116,8 @@ def load_knowledge(
 ) -> Knowledge:
     """Merge jsonl(.gz) files by `id` (later files win, field by field) and keep the rows with question and answer.
 
-    The answer must come from the last file that holds the column: a file with gold answers goes before it.
+    The answer must come from the last file that holds the column: a file with gold answers goes before it. The columns
+    `confidence` and `rationale`, where rows have them, shape log-probabilities and come as `reasoning_content`.
 
     Raises:
         DataError: a file is missing, a line is no JSON object, or nothing is known in the end.
@@ -135,7 +139,9 @@ def _known(row: dict[str, Json], question: str, answer: str) -> Known:
     value, confidence = row[answer], row.get("confidence")
     text = value if isinstance(value, str) else dump_canonical(value)
     usable = isinstance(confidence, (int, float)) and not isinstance(confidence, bool)
-    return Known(str(row[question]), text, float(cast("float", confidence)) if usable else None)
+    reasons = row.get("rationale")
+    return Known(str(row[question]), text, float(cast("float", confidence)) if usable else None,
+                 reasons if isinstance(reasons, str) and reasons.strip() else None)  # fmt: skip
 
 
 def _read(file: Path) -> list[dict[str, Json]]:
