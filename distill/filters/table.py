@@ -5,11 +5,16 @@ from __future__ import annotations
 from distill.filters.answer_agrees import ANSWER_AGREES
 from distill.filters.confidence import CONFIDENCE
 from distill.filters.contamination import CONTAMINATION
+from distill.filters.difficulty import DIFFICULTY
+from distill.filters.distribution import DISTRIBUTION
+from distill.filters.diversity import DIVERSITY
 from distill.filters.empty import EMPTY
 from distill.filters.error_text import ERROR_TEXT
 from distill.filters.exact_duplicate import EXACT_DUPLICATE
 from distill.filters.finished import FINISHED
+from distill.filters.generation import GENERATION
 from distill.filters.hedge import HEDGE
+from distill.filters.judge import JUDGE
 from distill.filters.label_known import LABEL_KNOWN
 from distill.filters.language import LANGUAGE
 from distill.filters.length import LENGTH
@@ -25,6 +30,7 @@ from distill.filters.self_consistency import SELF_CONSISTENCY
 from distill.filters.semantic_duplicate import SEMANTIC_DUPLICATE
 from distill.filters.teachers_agree import TEACHERS_AGREE
 from distill.filters.truncated import TRUNCATED
+from distill.filters.verifier import VERIFIER
 
 FILTERS: dict[str, Filter] = {
     member.name: member
@@ -46,10 +52,16 @@ FILTERS: dict[str, Filter] = {
         SELF_CONSISTENCY,
         TEACHERS_AGREE,
         CONFIDENCE,
+        VERIFIER,
+        JUDGE,
         PII,
         EXACT_DUPLICATE,
         NEAR_DUPLICATE,
         SEMANTIC_DUPLICATE,
         CONTAMINATION,
+        GENERATION,
+        DIFFICULTY,
+        DIVERSITY,
+        DISTRIBUTION,
     )
 }

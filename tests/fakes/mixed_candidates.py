@@ -14,6 +14,10 @@ CONTEXT = FilterContext(TEXT_TASK, Heldout(frozenset(hash_runs(SECRET))), reread
 OPTIONS: dict[str, dict[str, object]] = {
     "length": {"max_words": 20},
     "schema_valid": {"schema": {"type": "string"}},
+    "verifier": {"equations": True},
+    "judge": {"model": "judge-1", "rubric": "Is it about a refund?"},
+    "difficulty": {"size": 20},
+    "diversity": {"size": 12},
     "language": {"expected": "en", "min_chars": 20},
 }
 
@@ -47,6 +51,8 @@ def make_mixed() -> pa.Table:
         candidate("a21", "q21", "refund", model="n"),
         candidate("a21", "q21", "card", model="o"),
         candidate("a22", "q22", '{"a": 1}', value_json='{"a":1}', target='{"a":1}'),
+        candidate("a24", "q24", "2 + 2 = 5"),
+        candidate("a25", "q25", "refund", columns_json='{"generation": 2}'),
         candidate("a23", "is my REFUND where", "refund"),
     ]
     return make_candidates(rows)
