@@ -11,9 +11,10 @@ from pathlib import Path
 
 from distill.config import LoadedConfig, PipelineConfig
 from distill.engine.stage import Input, Node, Plan
-from distill.filters import filter_versions
+from distill.filters import EmbeddingModel, filter_versions
 from distill.records.runtime import RuntimeConfig
 from distill.sources import digest_sources
+from distill.stages.chain_services import check_chain
 from distill.stages.evaluate import EVALUATE, EvaluateStageConfig
 from distill.stages.filter import FILTER, FilterStageConfig
 from distill.stages.gate import GATE, GateStageConfig
@@ -43,8 +44,10 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
 
     Raises:
         DataError: a source cannot be found.
+        UsageError: a filter needs what this run does not have.
     """
     config = loaded.pipeline
+    check_chain(config.filters, config.teacher, config.student)
     teacher = identify_teacher(config.teacher, loaded.base_dir)
     columns = input_columns(config.task)
     nodes = (
@@ -53,7 +56,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
         Node(GENERATE, GenerateConfig(config.task, teacher), {}, {"split": Input("split", OPEN)}),
         Node(
             FILTER,
-            FilterStageConfig(config.task, config.filters),
+            _filter(config),
             filter_versions(config.filters),
             {"split": Input("split", OPEN), "generate": Input("generate")},
         ),
@@ -95,6 +98,11 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
     return Composition(config, loaded.runtime, Plan(nodes), surroundings, loaded.base_dir)
 
 
+def _filter(config: PipelineConfig) -> FilterStageConfig:
+    measures = any("losses" in spec.needs for spec in config.filters)
+    return FilterStageConfig(config.task, config.filters, config.student if measures else None)
+
+
 def _ingest(loaded: LoadedConfig, columns: tuple[str, ...]) -> Node:
     data = loaded.pipeline.data
     return Node(INGEST, IngestConfig(data, columns, digest_sources(data, loaded.base_dir)), {}, {})
@@ -111,8 +119,15 @@ def _split(config: PipelineConfig) -> Node:
         paraphrase_threshold=data.paraphrase_threshold,
         remove_paraphrases=data.remove_paraphrases,
         embargo_days=data.embargo_days,
+        heldout_vectors=_heldout_encoder(config),
     )
     return Node(SPLIT, split, {}, {"examples": Input("ingest")})
+
+
+def _heldout_encoder(config: PipelineConfig) -> EmbeddingModel | None:
+    """Return the encoder whose vectors of the held-out rows a contamination filter asks for."""
+    wanted = [spec.config for spec in config.filters if spec.name == "contamination" and "embedder" in spec.needs]
+    return getattr(wanted[0], "model") if wanted else None  # noqa: B009  (a filter's own config, known by its name)
 
 
 def _evaluate(config: PipelineConfig, teacher: TeacherIdentity) -> Node:

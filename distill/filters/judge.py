@@ -146,7 +146,8 @@ def _calibrate(rows: Rows, verdicts: Sequence[Verdict], context: FilterContext) 
     passed_wrong, right = counted[False, True], counted[True, True] + counted[True, False]
     return (
         f"wrong on {wrong} of {n} rows with gold: error {wrong / n:.3f} ({interval.low:.3f} to {interval.high:.3f}); "
-        f"it passed {passed_wrong} of {n - right} wrong answers and refused {counted[True, False]} of {right} right ones",
+        f"it passed {passed_wrong} of {n - right} wrong answers "
+        f"and refused {counted[True, False]} of {right} right ones",
     )
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from distill.engine.parquet import read_table
 from distill.filters import FilterContext, Heldout, Reread, Services
 from distill.records.json import Json, dump_canonical
-from distill.similarity import LOCAL, Joiner, sets_from_hashes
+from distill.similarity import LOCAL, Joiner
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.protocol import Task
@@ -44,20 +38,3 @@ def make_context(
     """Return the context of a chain for a task."""
     reader = TaskReader(task, make_task(task))
     return FilterContext(task, heldout or Heldout(), reader.agrees, reader.reread, services or Services(), joiner)
-
-
-def read_heldout(source: Path) -> Heldout:
-    """Read what the split let out of the sealed rows.
-
-    Raises:
-        StoreError: a table is damaged.
-    """
-    runs = frozenset(json.loads((source / "heldout_hashes.json").read_text(encoding="utf-8")))
-    words = vectors = None
-    if (source / "heldout_words.parquet").is_file():
-        column = read_table(source / "heldout_words.parquet").column("words").combine_chunks()
-        words = sets_from_hashes(np.asarray(column.value_lengths(), np.int64), np.asarray(column.flatten(), np.uint64))
-    if (source / "heldout_vectors.parquet").is_file():
-        table: Any = read_table(source / "heldout_vectors.parquet").column("vector").combine_chunks()
-        vectors = np.asarray(table.flatten(), np.float32).reshape(len(table), -1)
-    return Heldout(runs, words, vectors)

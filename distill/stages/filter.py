@@ -14,18 +14,24 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.filters import FilterSpec, run_chain
 from distill.records.tables import CANDIDATES
 from distill.stages.candidates import candidate_rows
-from distill.stages.chain_context import make_context, read_heldout
+from distill.stages.chain_context import make_context
+from distill.stages.chain_services import Spending, make_services
 from distill.stages.examples_table import read_examples
+from distill.stages.heldout_traces import read_traces
+from distill.stages.surroundings import surroundings_of
+from distill.students.config import StudentConfig
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
+from distill.teachers import Budget
 
 
 @dataclass(frozen=True, slots=True)
 class FilterStageConfig:
-    """The chain, in order."""
+    """The chain, in order; `student` is named only where a filter measures its loss."""
 
     task: TaskConfig
     filters: tuple[FilterSpec, ...]
+    student: StudentConfig | None = None
 
 
 def run_filter(config: object, context: Context) -> Summary:
@@ -33,6 +39,9 @@ def run_filter(config: object, context: Context) -> Summary:
 
     Raises:
         StoreError: an input table is damaged.
+        TeacherError: a judge cannot be used.
+        BudgetExceededError: the next call of a judge could pass the budget.
+        DataError: what a filter guards does not hold.
     """
     config = cast("FilterStageConfig", config)
     source = context.inputs["split"]
@@ -43,13 +52,25 @@ def run_filter(config: object, context: Context) -> Summary:
     task = make_task(config.task)
     rows = candidate_rows(examples, completions, task)
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
-    result = run_chain(table, config.filters, make_context(config.task, read_heldout(source)))
+    surroundings = surroundings_of(context)
+    spending = Spending(Budget(surroundings.budget_usd, spent_usd=read_spent(context)))
+    services = make_services(surroundings, spending, context.work_dir, config.student)
+    result = run_chain(table, config.filters, make_context(config.task, read_traces(source), services))
     write_table(result.kept, context.output_dir / "kept.parquet")
     write_table(result.rejected, context.output_dir / "rejected.parquet")
     funnel = [asdict(step) for step in result.funnel]
     (context.output_dir / "funnel.json").write_text(json.dumps(funnel, indent=1, ensure_ascii=False), encoding="utf-8")
+    if spending.ledgers:
+        text = json.dumps(spending.ledgers, indent=1, sort_keys=True)
+        (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"rejected": result.rejected.num_rows, "warnings": list(result.warnings)}
-    return Summary(rows_in=table.num_rows, rows_out=result.kept.num_rows, facts=facts)
+    return Summary(rows_in=table.num_rows, rows_out=result.kept.num_rows, cost_usd=spending.usd, facts=facts)
 
 
-FILTER = Stage("filter", 1, run_filter)
+def read_spent(context: Context) -> float:
+    """Return the dollars that `generate` spent when it ran: the chain's own calls share its budget."""
+    ledger = json.loads((context.inputs["generate"] / "ledger.json").read_text(encoding="utf-8"))
+    return float(ledger["ledger"]["usd"])
+
+
+FILTER = Stage("filter", 2, run_filter)

@@ -13,25 +13,24 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
-from pathlib import Path
 from typing import cast
 
 import numpy as np
-import pyarrow as pa
+from numpy.typing import NDArray
 
 from distill.engine.fingerprint import Plain
-from distill.engine.parquet import write_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
-from distill.filters import hash_runs
+from distill.filters import EmbeddingModel
 from distill.records.example import Example
 from distill.records.json import dump_canonical
-from distill.similarity import components, encode, near_duplicate_pairs, normalise
+from distill.similarity import components, near_duplicate_pairs, normalise
 from distill.similarity.paraphrase import paraphrase_pairs
 from distill.sources.config import HeldoutConfig
 from distill.stages.examples_table import read_examples, write_examples
+from distill.stages.heldout_traces import write_traces, write_vectors
 from distill.stages.leaks import Audit, remove_leaks
+from distill.stages.surroundings import surroundings_of
 
 OPEN, SEALED = "open", "sealed"
 MIN_HELDOUT = 20
@@ -49,6 +48,7 @@ class SplitConfig:
     paraphrase_threshold: float | None = None
     remove_paraphrases: bool = False
     embargo_days: float = 0.0
+    heldout_vectors: EmbeddingModel | None = None
 
 
 def run_split(config: object, context: Context) -> Summary:
@@ -87,6 +87,8 @@ def run_split(config: object, context: Context) -> Summary:
     audit.heldout_groups = len({example.group for example in heldout})
     check_sizes(audit)
     write_parts(context, train, validation, heldout, audit)
+    if config.heldout_vectors is not None:
+        write_vectors(_embed(heldout, config.heldout_vectors, context), context.output_dir / OPEN)
     facts: dict[str, Plain] = {name: value for name, value in asdict(audit).items() if isinstance(value, int)}
     return Summary(rows_in=audit.pool + len(heldout), rows_out=len(train) + len(validation) + len(heldout), facts=facts)
 
@@ -254,18 +256,15 @@ def write_parts(
     seal = {"digest": seal_digest(ordered), "rows": len(ordered), "groups": audit.heldout_groups}
     for folder in (opened, sealed):
         (folder / "seal.json").write_text(json.dumps(seal, indent=1), encoding="utf-8")
-    hashes = sorted({run for example in ordered for run in hash_runs(example.text)})
-    (opened / "heldout_hashes.json").write_text(json.dumps(hashes), encoding="utf-8")
-    write_words([example.text for example in ordered], opened / "heldout_words.parquet")
+    write_traces([example.text for example in ordered], opened)
     (opened / "audit.json").write_text(json.dumps(asdict(audit), indent=1, ensure_ascii=False), encoding="utf-8")
 
 
-def write_words(texts: Sequence[str], path: Path) -> None:
-    """Write each text as the sorted 64-bit hashes of its words: enough to know a near copy, not to read it."""
-    sets = encode(texts)
-    hashes = sets.hashes[sets.ids]
-    words = [np.sort(hashes[first:last]) for first, last in pairwise(sets.offsets.tolist())]
-    write_table(pa.table({"words": pa.array(words, pa.list_(pa.uint64()))}), path)
+def _embed(heldout: Sequence[Example], model: EmbeddingModel, context: Context) -> NDArray[np.float32]:
+    from distill.students.embeddings import embed_texts  # noqa: PLC0415  (torch, only where paraphrases are looked for)
+
+    texts = [example.text for example in sorted(heldout, key=lambda example: example.id)]
+    return embed_texts(texts, model.name, model.revision, surroundings_of(context).runtime.device)
 
 
 def seal_digest(heldout: Sequence[Example]) -> str:
@@ -274,4 +273,4 @@ def seal_digest(heldout: Sequence[Example]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-SPLIT = Stage("split", 2, run_split)
+SPLIT = Stage("split", 3, run_split)

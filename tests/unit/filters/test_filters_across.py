@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from fakes.candidates import LABEL_TASK, candidate, judge
 from fakes.services import SERVICES, embed
@@ -12,8 +12,7 @@ from fakes.services import SERVICES, embed
 from distill.errors import UsageError
 from distill.filters import FilterContext, Heldout
 from distill.similarity import encode
-from distill.stages.chain_context import read_heldout
-from distill.stages.split import write_words
+from distill.stages.heldout_traces import read_traces, write_traces, write_vectors
 
 MESSAGE = "please tell me why the payment that I made last week has not arrived"
 MOVED = "why has the payment that I made last week not arrived please tell me"
@@ -60,9 +59,8 @@ def test_a_filter_without_its_service_says_what_is_missing() -> None:
 
 
 def test_near_copies_of_heldout_rows_are_found_from_word_hashes_alone(tmp_path: Path) -> None:
-    write_words([MOVED, "another row"], tmp_path / "heldout_words.parquet")
-    (tmp_path / "heldout_hashes.json").write_text("[]", encoding="utf-8")
-    heldout = read_heldout(tmp_path)
+    write_traces([MOVED, "another row"], tmp_path)
+    heldout = Heldout(frozenset(), read_traces(tmp_path).words)
     rows = [candidate("a", MESSAGE), candidate("b", "cancel my card now")]
     context = FilterContext(LABEL_TASK, heldout)
     verdicts = judge("contamination", rows, context, methods=["minhash"])
@@ -78,7 +76,11 @@ def test_paraphrases_of_heldout_rows_are_found_from_embeddings() -> None:
     assert [verdict.reason for verdict in verdicts] == ["contamination_meaning", ""]
 
 
-def test_what_is_known_of_heldout_rows_holds_no_text(tmp_path: Path) -> None:
-    write_words(["secret words"], tmp_path / "w.parquet")
-    assert b"secret" not in (tmp_path / "w.parquet").read_bytes()
-    assert json.dumps("secret words")
+def test_what_is_known_of_heldout_rows_holds_no_text_and_reads_back(tmp_path: Path) -> None:
+    write_traces(["secret words", ""], tmp_path)
+    write_vectors(embed(["secret words", ""]), tmp_path)
+    assert not any(b"secret" in path.read_bytes() for path in tmp_path.iterdir())
+    traces = read_traces(tmp_path)
+    assert traces.words is not None
+    assert traces.words.offsets.tolist() == [0, 2, 2]
+    assert np.array_equal(traces.vectors, embed(["secret words", ""]))
