@@ -46,8 +46,8 @@ def limit(time_s: float, memory_mb: int) -> None:
     """Bound processor time, memory, files and processes of this process."""
     seconds = max(1, int(time_s + 0.999))
     size = memory_mb * 1024 * 1024
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))  # a softer limit first: its signal says why
     for what, most in (
-        (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_AS, size),
         (resource.RLIMIT_FSIZE, 1 << 20),
         (resource.RLIMIT_CORE, 0),
