@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.postgres_server import PostgresServer, find_binaries
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_DATASETS_OFFLINE", "1")
@@ -45,3 +47,20 @@ def shared_data() -> Path:
 @pytest.fixture
 def tickets() -> Path:
     return ROOT / "examples" / "tickets"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One real PostgreSQL server for the tests of this process; each test makes a schema of its own."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL here (Debian: apt-get install postgresql)")
+    server = PostgresServer(binaries)
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def database_url(postgres_server: PostgresServer) -> str:
+    """The URL of an empty place for a team journal."""
+    return postgres_server.new_schema()

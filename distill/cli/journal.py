@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,9 +50,9 @@ def verify(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json
 @state_dir_option
 @json_option
 def stats(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json: bool) -> int:
-    """Totals: answers, attempts, tokens, dollars (wasted ones too), by model."""
+    """Totals: answers, attempts, tokens, dollars (wasted ones too), by model; who is at work on it."""
     with _open(config, overrides, state_dir) as journal:
-        totals = asdict(journal.stats())
+        totals = asdict(journal.stats()) | {"workers": journal.workers()}
     if as_json:
         print_json(totals)
         return 0
@@ -78,6 +80,50 @@ def export(config: Path, overrides: tuple[str, ...], state_dir: Path, output: Pa
     return 0
 
 
+@command.command()
+@click.argument("source")
+@click.argument("target")
+@json_option
+def migrate(source: str, target: str, *, as_json: bool) -> int:
+    """Copy a journal: SOURCE and TARGET are URLs, sqlite:///PATH or postgresql://...
+
+    The source is only read, both are verified, and a second migration copies what is new. `${NAME}` in a URL is
+    the environment's variable; passwords are best left to PGPASSWORD or ~/.pgpass.
+
+    \b
+    distill journal migrate sqlite:///.distill/journal.db postgresql://team@db.example/distill
+    distill journal migrate postgresql://team@db.example/distill sqlite:///copy.db
+    """
+    from distill.errors import UsageError
+    from distill.teachers import open_journal
+    from distill.teachers.journal.migrate import migrate as copy
+
+    source, target = _expand(source), _expand(target)
+    if source == target:
+        raise UsageError("source and target are the same journal")
+    with closing(open_journal(source, read_only=True)) as old, closing(open_journal(target)) as new:
+        done = copy(old, new, lambda count: click.echo(f"{count} requests", err=True))
+    if as_json:
+        print_json(done._asdict())
+    else:
+        click.echo(f"{done.requests} requests read, {done.new_answers} answers new in the target, {done.notes} notes")
+    return 0
+
+
+def _expand(url: str) -> str:
+    """Put environment variables into a URL.
+
+    Raises:
+        UsageError: one is not set.
+    """
+    from distill.errors import UsageError
+
+    expanded = os.path.expandvars(url)
+    if (missing := re.search(r"\$\{?(\w+)", expanded)) is not None:
+        raise UsageError(f"the variable {missing.group(1)} in the URL is not set")
+    return expanded
+
+
 @contextmanager
 def _open(config: Path, overrides: tuple[str, ...], state_dir: Path) -> Generator[Journal]:
     """Open the journal that the config's runs use, for reading.
@@ -88,12 +134,11 @@ def _open(config: Path, overrides: tuple[str, ...], state_dir: Path) -> Generato
     from distill.cli.load import load
     from distill.errors import UsageError
     from distill.teachers import journal_url, open_journal
-    from distill.teachers.journal import journal_path
+    from distill.teachers.journal import is_absent, journal_path
 
     url = journal_url(load(config, overrides, Path("runs"), state_dir).runtime)
-    path = journal_path(url)
-    if not path.is_file():
-        raise UsageError(f"no journal at {path}: nothing was bought yet (see --state-dir)")
+    if is_absent(url):
+        raise UsageError(f"no journal at {journal_path(url)}: nothing was bought yet (see --state-dir)")
     journal = open_journal(url, read_only=True)
     try:
         yield journal

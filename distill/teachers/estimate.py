@@ -9,7 +9,7 @@ from distill.errors import StoreError, TeacherError
 from distill.records.completion import TeacherRequest
 from distill.records.runtime import RuntimeConfig
 from distill.teachers.config import TeacherConfig
-from distill.teachers.journal import journal_path, open_journal
+from distill.teachers.journal import is_absent, open_journal
 from distill.teachers.prices import Price, find_price
 from distill.teachers.tokens import likely_input_tokens
 
@@ -49,9 +49,9 @@ def estimate(
     """
     counts = range(config.samples if samples is None else samples)
     wanted = {request.key(sample): request for request in requests for sample in counts}
-    paid = _paid(wanted, runtime)
-    fresh = [request for key, request in wanted.items() if key not in paid] if config.provider != "replay" else []
     warnings: list[str] = []
+    paid = _paid(wanted, runtime, warnings)
+    fresh = [request for key, request in wanted.items() if key not in paid] if config.provider != "replay" else []
     try:
         price = find_price(config)
     except TeacherError as error:
@@ -80,12 +80,13 @@ def journal_url(runtime: RuntimeConfig) -> str:
     return runtime.journal or f"sqlite:///{runtime.state_dir / 'journal.db'}"
 
 
-def _paid(keys: Collection[str], runtime: RuntimeConfig | None) -> Collection[str]:
-    if runtime is None or not journal_path(journal_url(runtime)).is_file():
+def _paid(keys: Collection[str], runtime: RuntimeConfig | None, warnings: list[str]) -> Collection[str]:
+    if runtime is None or is_absent(journal_url(runtime)):
         return ()
     try:
         journal = open_journal(journal_url(runtime), read_only=True)
-    except StoreError:
+    except StoreError as error:
+        warnings.append(f"answers already paid are not counted: {error}")
         return ()
     try:
         return journal.lookup(keys)

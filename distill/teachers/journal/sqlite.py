@@ -34,10 +34,10 @@ from distill.teachers.journal.protocol import (
 )
 from distill.teachers.journal.stored import (
     answer_row,
-    digest,
     dump_request,
     exported,
     find_damage,
+    find_forgery,
     read_answer,
     record_of,
 )
@@ -108,11 +108,9 @@ class SqliteJournal:
                 ("answer of a request that is not marked answered", schema.UNSETTLED),
             ):
                 problems += [f"{row[0]}: {text}" for row in self._db.execute(query)]
-            for key, raw, said in self._db.execute(schema.SELECT_DIGESTS):
-                if digest(bytes(raw)) != said:
-                    problems.append(f"{key}: the stored reply does not match its digest")
+            forgeries = [find_forgery(*row) for row in self._db.execute(schema.SELECT_DIGESTS)]
             damages = [find_damage(*row) for row in self._db.execute(schema.SELECT_REQUESTS)]
-        return problems + [damage for damage in damages if damage is not None]
+        return problems + [found for found in (*forgeries, *damages) if found is not None]
 
     def stats(self) -> JournalStats:
         with self._guarded():

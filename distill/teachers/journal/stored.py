@@ -47,7 +47,7 @@ def read_answer(row: Sequence[Any]) -> Answer:
     key, raw, _, served, request_id, fingerprint = row[:6]
     estimated, cost_usd, latency_ms, attempts, batch, shape_sent = row[10:16]
     usage = Usage(row[6], row[7], row[8], row[9], bool(estimated))
-    return Answer(key, unpack(bytes(raw)), served, request_id, fingerprint, usage, cost_usd, latency_ms, attempts,
+    return Answer(key, unpack(as_bytes(raw)), served, request_id, fingerprint, usage, cost_usd, latency_ms, attempts,
                   bool(batch), shape_sent)  # fmt: skip
 
 
@@ -93,15 +93,35 @@ def unpack(data: bytes) -> bytes:
     return plain
 
 
+def as_bytes(stored: object) -> bytes:
+    """Return what a database gave for bytes.
+
+    Raises:
+        StoreError: it gave something else: somebody wrote to the journal by hand.
+    """
+    if not isinstance(stored, bytes | bytearray | memoryview):
+        raise StoreError(f"a stored text is of type {type(stored).__name__}, not bytes")
+    return bytes(stored)
+
+
 def digest(raw: bytes) -> str:
     """Return the SHA-256 of bytes as they lie, 64 hex digits."""
     return hashlib.sha256(raw).hexdigest()
 
 
-def find_damage(key: str, sample: int, packed: bytes) -> str | None:
+def find_forgery(key: str, raw: object, said: object) -> str | None:
+    """Say what is wrong with a stored reply; None when it has its digest."""
+    try:
+        whole = digest(as_bytes(raw)) == said
+    except StoreError as error:
+        return f"{key}: {error}"
+    return None if whole else f"{key}: the stored reply does not match its digest"
+
+
+def find_damage(key: str, sample: int, packed: object) -> str | None:
     """Say what is wrong with a stored request; None when it has its key."""
     try:
-        whole = load_request(packed).key(sample) == key
+        whole = load_request(as_bytes(packed)).key(sample) == key
     except (StoreError, TypeError, ValueError, AttributeError) as error:
         return f"{key}: {error}"
     return None if whole else f"{key}: the stored request does not match its key"
@@ -152,5 +172,5 @@ def record_of(request_row: Sequence[Any], answer: Answer | None, attempts: Seque
         StoreError: the request is damaged.
     """
     key, sample, packed, state, created, updated, error_kind, error, tries = request_row
-    intent = Intent(key, sample, load_request(bytes(packed)))
+    intent = Intent(key, sample, load_request(as_bytes(packed)))
     return Record(intent, state, created, updated, error_kind, error, tries, answer, tuple(attempts))
