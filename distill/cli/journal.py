@@ -94,13 +94,10 @@ def migrate(source: str, target: str, *, as_json: bool) -> int:
     distill journal migrate sqlite:///.distill/journal.db postgresql://team@db.example/distill
     distill journal migrate postgresql://team@db.example/distill sqlite:///copy.db
     """
-    from distill.errors import UsageError
     from distill.teachers import open_journal
     from distill.teachers.journal.migrate import migrate as copy
 
-    source, target = _expand(source), _expand(target)
-    if source == target:
-        raise UsageError("source and target are the same journal")
+    source, target = _expand(source, target)
     with closing(open_journal(source, read_only=True)) as old, closing(open_journal(target)) as new:
         done = copy(old, new, lambda count: click.echo(f"{count} requests", err=True))
     if as_json:
@@ -110,17 +107,20 @@ def migrate(source: str, target: str, *, as_json: bool) -> int:
     return 0
 
 
-def _expand(url: str) -> str:
-    """Put environment variables into a URL.
+def _expand(*urls: str) -> list[str]:
+    """Put environment variables into two URLs.
 
     Raises:
-        UsageError: one is not set.
+        UsageError: one is not set, or both are the same.
     """
     from distill.errors import UsageError
 
-    expanded = os.path.expandvars(url)
-    if (missing := re.search(r"\$\{?(\w+)", expanded)) is not None:
-        raise UsageError(f"the variable {missing.group(1)} in the URL is not set")
+    expanded = [os.path.expandvars(url) for url in urls]
+    for url in expanded:
+        if (missing := re.search(r"\$\{?(\w+)", url)) is not None:
+            raise UsageError(f"the variable {missing.group(1)} in the URL is not set")
+    if len(set(expanded)) < len(expanded):
+        raise UsageError("source and target are the same journal")
     return expanded
 
 
