@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+from distill.app.disparity import find_disparity
 from distill.app.identity import Identity, Load, check_identity
 from distill.app.runs import Run
 from distill.app.summary import find_judged_system
@@ -35,8 +36,8 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
     """Point a channel at a run's student, if the gate said promote and the student is what the gate saw.
 
     Raises:
-        PromotionRefusedError: the gate said something else (and there is no `force`), the student differs from what
-            the gate saw (`force` does not help), or the channel moved.
+        PromotionRefusedError: the gate said something else, or the student's forms disagree (and there is no `force`);
+            the student differs from what the gate saw (`force` does not help), or the channel moved.
         UsageError: the run never reached the gate, or `force` comes without a reason.
         StoreError: the student's files are not those that were recorded, or the place cannot be written.
     """
@@ -45,9 +46,10 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
         raise UsageError(f"run {run.id} stopped before the gate; run its config again without --until")
     decision = cast("Mapping[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     word = str(decision["decision"])
-    if word != "promote" and not wish.force:
+    objection = f"the gate said {word}: {decision['reason']}" if word != "promote" else find_disparity(run)
+    if objection is not None and not wish.force:
         raise PromotionRefusedError(
-            f"the gate said {word} for run {run.id}: {decision['reason']}; nothing moved "
+            f"run {run.id}: {objection}; nothing moved "
             "(a person may override with --force --reason TEXT, which is kept in the channel's history)"
         )
     if wish.force and not (wish.reason or "").strip():
@@ -57,7 +59,7 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
     head = channels.state(wish.channel).head
     compared = _compared_version(decision, wish.channel)
     identity = check_identity(run, decision, load)
-    action: Action = "canary" if wish.canary is not None else "force" if word != "promote" else "promote"
+    action: Action = "canary" if wish.canary is not None else "promote" if objection is None else "force"
     return channels.move(
         wish.channel,
         Depot(place, run.state_dir).publish(identity.student),

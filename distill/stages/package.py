@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from distill.metrics.threshold import ThresholdChoice
 
 REWRITTEN = {"distill.json", "README.md"}
+LEFT_OUT = {"probe.safetensors"}
+"""The parity check's prompts: training text, which does not travel with a student."""
 
 
 def package_student(context: Context, choice: ThresholdChoice | None, card: str) -> None:
@@ -27,6 +29,8 @@ def package_student(context: Context, choice: ThresholdChoice | None, card: str)
 
     source, target = context.inputs["train"] / STUDENT_DIR, context.output_dir / STUDENT_DIR
     for path in list_files(source):
+        if path.name in LEFT_OUT:
+            continue
         place = target / path.relative_to(source)
         place.parent.mkdir(parents=True, exist_ok=True)
         if path.name in REWRITTEN:

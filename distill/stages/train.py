@@ -47,7 +47,8 @@ def run_train(config: object, context: Context) -> Summary:
     runtime = surroundings_of(context).runtime
     student_dir = context.output_dir / STUDENT_DIR
     student_dir.mkdir()
-    report = get_student(config.student.kind).train(
+    student = get_student(config.student.kind)
+    report = student.train(
         Lessons(train, validation),
         config.task,
         config.student,
@@ -56,6 +57,10 @@ def run_train(config: object, context: Context) -> Summary:
         context.work_dir,
         on_progress=lambda step, total, loss: context.progress(step, total, f"loss {loss:.3f}"),
     )
+    from distill.students.parity import measure_parity, write_parity  # noqa: PLC0415 torch, loaded by now
+
+    forms = measure_parity(student, student_dir, runtime)
+    write_parity(student_dir, forms)
     (context.output_dir / "training.json").write_text(
         json.dumps(asdict(report), indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
     )
@@ -65,6 +70,7 @@ def run_train(config: object, context: Context) -> Summary:
         "preflight": report.preflight.facts(),
         "rows_dropped": {reason: len(ids) for reason, ids in report.rows_dropped.items()},
         "rows_truncated": len(report.rows_truncated),
+        "parity": {form.form: form.agreement for form in forms},
     }
     return Summary(rows_in=len(train) + len(validation), rows_out=report.rows_trained, facts=facts)
 

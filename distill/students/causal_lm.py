@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
+from peft import PeftModel
 from transformers import PreTrainedModel, set_seed
 
 from distill.errors import DataError, StoreError
@@ -24,11 +25,13 @@ from distill.students.foundation import (
     save_weights,
 )
 from distill.students.generation import answer_prompts, generate_greedy
-from distill.students.lm_model import CausalModel
+from distill.students.lm_model import CausalModel, bare
 from distill.students.lm_rows import encode_lm_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.reading import Question, Reader, read_causal
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.trainer import Setting, fit, plan_training
 from distill.tasks.config import TaskConfig
@@ -73,6 +76,8 @@ class CausalStudent:
         plan = plan_training(taught, config)
         preflight = inspect_training(looked, chat.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
+        model.eval()
+        write_probe(output_dir, record_probe(read_causal(lm), ask_questions(lm, chat, choose_prompts(lessons), config)))
         save_weights(lm, output_dir)
         chat.tokenizer.save_pretrained(output_dir)
         manifest = StudentManifest(
@@ -92,18 +97,16 @@ class CausalStudent:
         Raises:
             StoreError: the directory is damaged, or its base or chat template is not the one trained with.
         """
-        manifest = read_manifest(directory)
-        placement = place(runtime.device)
-        if manifest.config.lora is None:
-            foundation = load_full("causal_lm", directory)
-        else:
-            foundation = reload_foundation("causal_lm", directory, manifest)
-        chat = open_chat(foundation.tokenizer)
-        if chat.template_sha256 != manifest.chat_template_sha256:
-            raise StoreError(f"{directory}: the chat template is not the one the student was trained with")
-        model = load_weights(directory, foundation, merge=True)
-        moved = model.to(placement.device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
-        return CausalPredictor(moved.eval(), chat, manifest)
+        model, chat, manifest = open_causal(directory, runtime, merge=True)
+        return CausalPredictor(model, chat, manifest)
+
+    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
+        """Load what `train` wrote, for the parity check.
+
+        Raises:
+            StoreError: the directory is damaged, or its base or chat template is not the one trained with.
+        """
+        return read_causal(open_causal(directory, runtime, merge=merge)[0])
 
 
 class CausalPredictor:
@@ -132,3 +135,38 @@ STUDENT = CausalStudent()
 def collect_texts(lessons: Lessons) -> list[str]:
     """Return every training text, for a tokenizer made on the spot."""
     return [part for row in lessons.train for part in (row.prompt.system or "", row.prompt.user, row.target) if part]
+
+
+def open_causal(
+    directory: Path, runtime: RuntimeConfig, *, merge: bool
+) -> tuple[PreTrainedModel, Chat, StudentManifest]:
+    """Load a saved student in eval mode, with its adapters merged or at work beside the base.
+
+    Raises:
+        StoreError: the directory is damaged, or its base or chat template is not the one trained with.
+    """
+    manifest = read_manifest(directory)
+    if manifest.config.lora is None:
+        foundation = load_full("causal_lm", directory)
+    else:
+        foundation = reload_foundation("causal_lm", directory, manifest)
+    chat = open_chat(foundation.tokenizer)
+    if chat.template_sha256 != manifest.chat_template_sha256:
+        raise StoreError(f"{directory}: the chat template is not the one the student was trained with")
+    model = load_weights(directory, foundation, merge=merge)
+    moved = model.to(place(runtime.device).device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
+    return moved.eval(), chat, manifest
+
+
+def ask_questions(
+    lm: PreTrainedModel | PeftModel, chat: Chat, prompts: Sequence[Prompt], config: StudentConfig
+) -> list[Question]:
+    """Return the prompts that fit, with the model's own greedy answers, for the parity check."""
+    encoded = [ids for ids in map(chat.encode_prompt, prompts) if len(ids) <= config.max_length_tokens]
+    pad_id = int(cast("int", chat.tokenizer.pad_token_id or 0))
+    limit = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
+    made = generate_greedy(bare(lm), encoded, chat.stop_ids, pad_id, limit) if encoded else []
+    return [
+        Question(ids, [*one.ids, chat.end_id] if one.stopped else one.ids)
+        for ids, one in zip(encoded, made, strict=True)
+    ]

@@ -27,10 +27,12 @@ from distill.students.foundation import (
 )
 from distill.students.label_rows import encode_label_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.parity import choose_prompts, record_probe, write_probe
 from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.reading import Question, Reader, read_classifier
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.text_encoding import encode_texts, join_prompt
+from distill.students.text_encoding import encode_texts, join_prompt, truncate_ids
 from distill.students.trainer import Setting, fit, plan_training
 from distill.tasks.config import TaskConfig
 
@@ -76,6 +78,11 @@ class ClassifierStudent:
         plan = plan_training(taught, config)
         preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
+        model.eval()
+        prompts = encode_texts(foundation.tokenizer, [join_prompt(p) for p in choose_prompts(lessons)])
+        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        questions = [Question(truncate_ids(foundation.tokenizer, ids, limit), []) for ids in prompts]
+        write_probe(output_dir, record_probe(read_classifier(model), questions))
         temperature = fit_temperature(model, held, placement.device)
         manifest = StudentManifest("classifier", task, config, foundation.base.as_json(), labels, temperature)
         save_student(output_dir, model, foundation.tokenizer, manifest)
@@ -87,24 +94,43 @@ class ClassifierStudent:
         Raises:
             StoreError: the directory is damaged or its base does not match.
         """
-        manifest = read_manifest(directory)
-        placement = place(runtime.device)
-        if manifest.config.lora is None:
-            foundation = load_full("encoder", directory)
-        else:
-            foundation = reload_foundation("encoder", directory, manifest)
-        encoder = load_weights(directory, foundation, merge=True)
-        hidden = int(encoder.config.hidden_size)
-        multi = manifest.task.output == "labels"
-        model = ClassifierModel(encoder, hidden, len(manifest.labels), manifest.config, multi=multi)
-        try:
-            model.head.load_state_dict(load_file(directory / HEAD))
-        except (OSError, RuntimeError, ValueError) as error:
-            raise StoreError(f"{directory / HEAD} is missing or damaged: {error}") from error
-        return ClassifierPredictor(model.to(placement.device).eval(), foundation.tokenizer, manifest, placement)
+        model, foundation, manifest = open_classifier(directory, runtime, merge=True)
+        return ClassifierPredictor(model, foundation.tokenizer, manifest, place(runtime.device))
+
+    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
+        """Load what `train` wrote, for the parity check.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        return read_classifier(open_classifier(directory, runtime, merge=merge)[0])
 
 
 STUDENT = ClassifierStudent()
+
+
+def open_classifier(
+    directory: Path, runtime: RuntimeConfig, *, merge: bool
+) -> tuple[ClassifierModel, Foundation, StudentManifest]:
+    """Load a saved classifier in eval mode, with its adapters merged or at work beside the base.
+
+    Raises:
+        StoreError: the directory is damaged or its base does not match.
+    """
+    manifest = read_manifest(directory)
+    if manifest.config.lora is None:
+        foundation = load_full("encoder", directory)
+    else:
+        foundation = reload_foundation("encoder", directory, manifest)
+    encoder = load_weights(directory, foundation, merge=merge)
+    hidden = int(foundation.model.config.hidden_size)
+    multi = manifest.task.output == "labels"
+    model = ClassifierModel(encoder, hidden, len(manifest.labels), manifest.config, multi=multi)
+    try:
+        model.head.load_state_dict(load_file(directory / HEAD))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise StoreError(f"{directory / HEAD} is missing or damaged: {error}") from error
+    return model.to(place(runtime.device).device).eval(), foundation, manifest
 
 
 def require_labels(task: TaskConfig) -> tuple[str, ...]:

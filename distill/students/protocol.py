@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Answer, Prompt, TrainingRow
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
+
+if TYPE_CHECKING:
+    from distill.students.reading import Reader
 
 OnProgress = Callable[[int, int, float], None]
 """Called now and then with (step, steps in all, training loss)."""
@@ -100,6 +103,8 @@ class Student(Protocol):
     ) -> TrainingReport:
         """Train and write the loadable student under `output_dir`; checkpoints go to `work_dir`, kept across a crash.
 
+        What the trained model said on a few prompts is kept beside it (`parity.write_probe`).
+
         Raises:
             DataError: a lesson cannot be used, or none is left.
             ConfigError: the base cannot be resolved.
@@ -108,6 +113,14 @@ class Student(Protocol):
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> Predictor:
         """Load what `train` wrote.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        ...
+
+    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
+        """Load what `train` wrote, with its adapters merged or at work beside the base, for the parity check.
 
         Raises:
             StoreError: the directory is damaged or its base does not match.

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from peft import PeftModel
 from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from distill.errors import ConfigError, DataError, Problem
@@ -17,9 +18,12 @@ from distill.students.config import StudentConfig
 from distill.students.device import place
 from distill.students.foundation import lay_foundation, load_full, load_weights, reload_foundation, save_weights
 from distill.students.generation import answer_prompts, generate_from_source
+from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
+from distill.students.reading import Question, Reader, read_seq2seq
 from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
 from distill.students.summary import describe_drops, summarise_training
@@ -69,6 +73,9 @@ class Seq2SeqStudent:
         plan = plan_training(taught, config)
         preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
         result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
+        model.eval()
+        questions = ask_questions(lm, foundation.tokenizer, codes, choose_prompts(lessons), config)
+        write_probe(output_dir, record_probe(read_seq2seq(lm, codes.start), questions))
         save_weights(lm, output_dir)
         foundation.tokenizer.save_pretrained(output_dir)
         labels = tuple(task.labels or ())
@@ -81,15 +88,17 @@ class Seq2SeqStudent:
         Raises:
             StoreError: the directory is damaged or its base does not match.
         """
-        manifest = read_manifest(directory)
-        placement = place(runtime.device)
-        if manifest.config.lora is None:
-            foundation = load_full("seq2seq", directory)
-        else:
-            foundation = reload_foundation("seq2seq", directory, manifest)
-        model = load_weights(directory, foundation, merge=True)
-        moved = model.to(placement.device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
-        return Seq2SeqPredictor(moved.eval(), foundation.tokenizer, manifest)
+        model, tokenizer, manifest = open_seq2seq(directory, runtime, merge=True)
+        return Seq2SeqPredictor(model, tokenizer, manifest)
+
+    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
+        """Load what `train` wrote, for the parity check.
+
+        Raises:
+            StoreError: the directory is damaged or its base does not match.
+        """
+        model, tokenizer, _ = open_seq2seq(directory, runtime, merge=merge)
+        return read_seq2seq(model, find_codes(bare(model), tokenizer).start)
 
 
 class Seq2SeqPredictor:
@@ -114,6 +123,41 @@ class Seq2SeqPredictor:
 
 
 STUDENT = Seq2SeqStudent()
+
+
+def open_seq2seq(
+    directory: Path, runtime: RuntimeConfig, *, merge: bool
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase, StudentManifest]:
+    """Load a saved student in eval mode, with its adapters merged or at work beside the base.
+
+    Raises:
+        StoreError: the directory is damaged or its base does not match.
+    """
+    manifest = read_manifest(directory)
+    if manifest.config.lora is None:
+        foundation = load_full("seq2seq", directory)
+    else:
+        foundation = reload_foundation("seq2seq", directory, manifest)
+    model = load_weights(directory, foundation, merge=merge)
+    moved = model.to(place(runtime.device).device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
+    return moved.eval(), foundation.tokenizer, manifest
+
+
+def ask_questions(
+    lm: PreTrainedModel | PeftModel,
+    tokenizer: PreTrainedTokenizerBase,
+    codes: Codes,
+    prompts: Sequence[Prompt],
+    config: StudentConfig,
+) -> list[Question]:
+    """Return the prompts that fit, with the model's own greedy answers, for the parity check."""
+    limit = min(config.max_length_tokens, tokenizer.model_max_length)
+    encoded = [ids for ids in encode_texts(tokenizer, [join_prompt(p) for p in prompts]) if len(ids) <= limit]
+    longest = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
+    made = generate_from_source(bare(lm), encoded, *codes, longest) if encoded else []
+    return [
+        Question(ids, [*one.ids, codes.end] if one.stopped else one.ids) for ids, one in zip(encoded, made, strict=True)
+    ]
 
 
 def find_codes(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> Codes:

@@ -68,13 +68,24 @@ class Project:
                 (scratch.output_dir / name).write_text(text, encoding="utf-8")
             store.publish(stage, key, record or {})
 
-    def add_run(self, run_id: str, decision: str = "promote", right: int = 30, of: str = "student") -> Path:
-        """Leave a run of 40 held-out examples, `right` of them answered well."""
+    def add_run(
+        self,
+        run_id: str,
+        decision: str = "promote",
+        right: int = 30,
+        of: str = "student",
+        agreement: float | None = 1.0,
+    ) -> Path:
+        """Leave a run of 40 held-out examples, `right` of them answered well; `agreement` is that of its forms."""
         keys = {"evaluate": f"{run_id}-evaluate", "gate": f"{run_id}-gate", "report": f"{run_id}-report"}
         manifest = json.dumps({"thresholds": {"fallback": 0.5}, "base": {"name": "tiny"}})
-        self.publish("evaluate", keys["evaluate"], {
+        files = {
             "student/distill.json": manifest, "student/weights": run_id, "parity.json": "[]",
-            "evaluation.json": '{"threshold": {"threshold": 0.5}}'})  # fmt: skip
+            "evaluation.json": '{"threshold": {"threshold": 0.5}}'}  # fmt: skip
+        if agreement is not None:
+            form = {"form": "merged", "agreement": agreement, "tokens": 640}
+            files["student/form_parity.json"] = json.dumps({"required_agreement": 0.999, "forms": [form]})
+        self.publish("evaluate", keys["evaluate"], files)
         self.publish("report", keys["report"], {"report.html": f"<!doctype html><p>report of {run_id}"})
         directory = self.runs_dir / "demo" / run_id
         directory.mkdir(parents=True)

@@ -46,6 +46,18 @@ def test_only_a_promote_moves_a_channel_or_a_person_with_a_reason(project, cli) 
     assert (entry["action"], entry["why"]) == ("force", "outage")
 
 
+@pytest.mark.parametrize(("agreement", "words"), [(0.998, "99.80% of 640 positions"), (None, "no parity evidence")])
+def test_student_that_is_not_the_trained_one_is_not_promoted(project, cli, agreement: float, words: str) -> None:
+    project.add_run("r1", agreement=agreement)
+    runs = ("--runs-dir", project.runs_dir)
+    refused = cli("promote", "r1", *runs)
+    assert refused.code == 3
+    assert words in refused.err
+    assert cli("promote", "r1", *runs, "--force", "--reason", "known").code == 0
+    entry = json.loads(cli("channels", "--state-dir", project.state_dir, "--json").out)["production"][0]
+    assert entry["action"] == "force"
+
+
 def test_promotion_records_the_files_that_serving_checks(project, cli) -> None:
     from distill.engine.channels import Channels
     from distill.errors import StoreError
