@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
+import pytest
 from small_project import KEY, point_at, teacher_of_small
 
 from distill.teachers.rehearsal.process import rehearsal_process
@@ -73,3 +78,46 @@ def test_a_key_that_the_server_echoes_is_written_nowhere(project):
     written = [path for path in project.directory.rglob("*") if path.is_file()]
     assert any(path.name == "journal.db" for path in written)
     assert [path for path in written if KEY.encode() in path.read_bytes()] == []
+
+
+@pytest.fixture
+def full_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 300 KiB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mount = shutil.which("mount")
+    words = [mount or "mount", "-t", "tmpfs", "-o", "size=300k", "tmpfs", str(place)]
+    if mount is None or subprocess.run(words, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_what_was_done_before_is_used_after(project, full_disk):
+    code, _, err = project.call("run", "small.yaml", "--until", "filter", "--state-dir", str(full_disk))
+    assert code == 1, err
+    assert "space" in _one_line(err)
+    finished = {path.parent.parent.name for path in full_disk.glob("artifacts/*/*/record.json")}
+    assert "ingest" in finished
+    moved = project.directory / "roomier"
+    shutil.copytree(full_disk, moved)
+    code, _, err = project.call("run", "small.yaml", "--until", "filter", "--state-dir", str(moved))
+    assert code == 0, err
+    assert "ingest: cached" in err
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_training_is_resumable(project):
+    project.config["student"]["epochs"] = 500
+    project.write()
+    child = project.start("run", "small.yaml")
+    assert child.stderr is not None
+    for line in child.stderr:
+        if "train:" in line and "loss" in line:
+            break
+    child.send_signal(signal.SIGINT)
+    _, err = child.communicate(timeout=60)
+    assert child.returncode == 130, err
+    assert "Traceback" not in err
+    assert (project.directory / ".distill/artifacts/filter").is_dir()
+    assert not (project.directory / ".distill/artifacts/train").is_dir()
