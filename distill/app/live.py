@@ -172,17 +172,17 @@ def make_serve_config(
     return config.model_copy(update=changes)
 
 
-def check_channel(channel: str, state_dir: Path, config: MonitorConfig) -> Health:
+def check_channel(channel: str, state_dir: Path, config: MonitorConfig, place: Path | str | None = None) -> Health:
     """Judge what a channel serves now, from its request log, and act as the config allows.
 
     Raises:
         UsageError: nothing was promoted to the channel.
         StoreError: the channel's history is damaged.
     """
-    if Channels(state_dir).read(channel) is None:
+    if Channels(state_dir if place is None else place).read(channel) is None:
         raise UsageError(f"channel {channel!r} of {state_dir} points at nothing; promote a run first")
     log = RequestLog(state_dir / "requests.db", LogConfig())
     try:
-        return check(channel, log, config, state_dir=state_dir, now=time.time())
+        return check(channel, log, config, state_dir=state_dir, now=time.time(), place=place)
     finally:
         log.close()

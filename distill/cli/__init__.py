@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "schema": ("distill.cli.schema", "JSON Schema of the config, for editors; or the tables' schemas."),
     "doctor": ("distill.cli.doctor", "Check the machine and say what to do."),
     "serve": ("distill.cli.serve", "OpenAI-compatible endpoint: student first, teacher when unsure."),
+    "log": ("distill.cli.log", "The gateway's request log: counted, or as data for the next run."),
     "monitor": ("distill.cli.monitor", "Drift, disagreement, escalation; the exit code says healthy or not."),
     "journal": ("distill.cli.journal", "The journal's integrity, spend, and content."),
     "teacher": ("distill.cli.teacher", "The rehearsal teacher as a stand-alone server."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distill.cli.options import json_option, print_json, state_dir_option
+from distill.cli.options import channels_option, json_option, print_json, state_dir_option
 
 if TYPE_CHECKING:
     from distill.monitoring.health import Health
@@ -28,9 +28,17 @@ STYLES = {"ok": "green", "warn": "yellow", "alarm": "red", "no_data": "dim"}
     help="YAML file with what counts as healthy, and what to do about it.",
 )
 @state_dir_option
+@channels_option
 @json_option
 def command(
-    channel: str, interval_s: float, config_file: Path | None, state_dir: Path, *, once: bool, as_json: bool
+    channel: str,
+    interval_s: float,
+    config_file: Path | None,
+    state_dir: Path,
+    channels: str | None,
+    *,
+    once: bool,
+    as_json: bool,
 ) -> int:
     """Judge CHANNEL's current version from its request log: drift, disagreement, escalation.
 
@@ -43,7 +51,7 @@ def command(
 
     config = read_section(config_file, MonitorConfig)
     while True:
-        health = check_channel(channel, state_dir, config)
+        health = check_channel(channel, state_dir, config, channels)
         if not as_json:
             _print_health(health)
         elif once:

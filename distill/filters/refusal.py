@@ -54,4 +54,9 @@ def _not_refusal(_: object, answer: str | None, refusal: str | None) -> Verdict:
     return Verdict(False, "refusal", cut(found.group())) if found else KEEP
 
 
+def is_refusal(text: str) -> bool:
+    """Tell whether an answer declines, in one of the languages known here."""
+    return _REFUSALS.match(text) is not None
+
+
 NOT_REFUSAL = RowFilter("not_refusal", 2, ("answer", "refusal"), _not_refusal)

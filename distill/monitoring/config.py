@@ -27,8 +27,16 @@ class MonitorConfig(Frozen):
 
     disagreement: RateConfig = RateConfig(acceptable=0.03, bad=0.08)
     """Student against teacher, on the shadow sample."""
-    invalid: RateConfig = RateConfig(acceptable=0.02, bad=0.06)
-    """Student answers that do not parse, time out or fail."""
+    schema_errors: RateConfig = RateConfig(acceptable=0.02, bad=0.06)
+    """Student answers that do not parse or do not fit the task, or that crash the student."""
+    failed: RateConfig = RateConfig(acceptable=0.01, bad=0.04)
+    """Student calls that time out or find no upstream."""
+    truncated: RateConfig = RateConfig(acceptable=0.01, bad=0.04)
+    """Answers or inputs cut at a length limit."""
+    refusal: RateConfig = RateConfig(acceptable=0.005, bad=0.02)
+    """Student answers that decline the task."""
+    repetition: RateConfig = RateConfig(acceptable=0.005, bad=0.02)
+    """Student answers stuck in a loop."""
     slow: RateConfig = RateConfig(acceptable=0.05, bad=0.15)
     """Requests over `slow_ms`."""
     escalation: RateConfig = RateConfig(acceptable=0.65, bad=0.8)
@@ -47,6 +55,8 @@ class MonitorConfig(Frozen):
     """Fewer audits than this of the current version: no data."""
     max_silence_s: float = Field(default=86_400.0, gt=0)
     """No request, or no audit, for this long: no data."""
+    fixed_change: float = Field(default=0.02, gt=0, lt=1)
+    """Share of answers to the fixed inputs that may change from pass to pass."""
     drift_window: int = Field(default=300, ge=50)
     """Requests in the reference (the first after promotion) and in the current window of the drift tests."""
     drift_p: float = Field(default=0.001, gt=0, lt=1)
@@ -58,6 +68,10 @@ class MonitorConfig(Frozen):
     widen_by: float = Field(default=0.0, ge=0, le=1)
     """Added to the threshold while unhealthy; 0: not."""
     webhook: str | None = None
-    """URL that gets the health as JSON when unhealthy."""
+    """URL that gets the health as JSON when it becomes unhealthy, when alarms change, and every `repeat_page_s`."""
+    repeat_page_s: float = Field(default=3600.0, gt=0)
+    """How often an unchanged bad health is sent again."""
     rollback: bool = False
-    """Roll back when the student's disagreement or invalid answers alarm and the teacher is steady."""
+    """Roll back when the student's own answers alarm and the teacher is steady."""
+    judge_canary: bool = True
+    """Promote or withdraw a channel's canary by the rules in its history."""

@@ -154,7 +154,7 @@ def create_app(
     *,
     keys: Sequence[str] = (),
     log: RequestLog | None = None,
-    background: Background | None = None,
+    background: Sequence[Background] = (),
 ) -> Starlette:
     """Build the ASGI application.
 
@@ -162,7 +162,7 @@ def create_app(
         gateway: who answers.
         keys: accepted API keys; none: no key is asked for.
         log: where requests are logged; closed at the end.
-        background: runs beside the requests (the channel's watcher), cancelled at the end.
+        background: what runs beside the requests (the channel's watcher, the fixed inputs), cancelled at the end.
     """
     service = _Service(gateway, keys, log)
     return Starlette(
@@ -179,18 +179,19 @@ def create_app(
 
 
 def _make_lifespan(
-    service: _Service, log: RequestLog | None, background: Background | None
+    service: _Service, log: RequestLog | None, background: Sequence[Background]
 ) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncGenerator[None]:
         gateway = service.gateway
-        task = asyncio.create_task(background()) if background else None
+        tasks = {asyncio.create_task(work()) for work in background}
         try:
             yield
         finally:
-            if task is not None:
+            for task in tasks:
                 task.cancel()
-                await asyncio.wait({task})
+            if tasks:
+                await asyncio.wait(tasks)
             await service.shadow.close()
             await gateway.close()
             if log is not None:

@@ -77,6 +77,17 @@ class ShadowConfig(Frozen):
     """Calls in any 60 minutes at most."""
 
 
+class FixedSetConfig(Frozen):
+    """Fixed inputs that student and teacher answer again each day, to tell who of them changed."""
+
+    path: str
+    """JSON-lines file with the task's columns."""
+    max_rows: int = Field(default=50, ge=1, le=1000)
+    """The first rows of it; each is one teacher call a pass, outside the hourly caps."""
+    every_hours: float = Field(default=24.0, gt=0)
+    """Time between passes."""
+
+
 class ServeConfig(Frozen):
     """The gateway."""
 
@@ -130,3 +141,5 @@ class ServeConfig(Frozen):
     """The request log; null: none."""
     shadow: ShadowConfig = ShadowConfig()
     """Shadow sample."""
+    fixed_set: FixedSetConfig | None = None
+    """Fixed inputs; null: none, and a change of the teacher cannot be told from one of the student."""

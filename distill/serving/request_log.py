@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Literal, cast
@@ -68,13 +68,17 @@ class RequestLog:
         self._queue.put(_END)
         self._writer.join()
 
-    def requests(self, channel: str, since: float = 0.0) -> list[ServedRequest]:
-        """Return a channel's requests from a time on (seconds since the epoch), oldest first."""
-        return cast("list[ServedRequest]", self._read("requests", channel, since))
+    def requests(
+        self, channel: str, since: float = 0.0, after: int = 0, version: str | None = None, limit: int | None = None
+    ) -> list[ServedRequest]:
+        """Return a channel's requests from a time on (seconds since the epoch) and after a row number, oldest first."""
+        return cast("list[ServedRequest]", self._read("requests", channel, since, after, version, limit))
 
-    def audits(self, channel: str, since: float = 0.0) -> list[Audit]:
-        """Return a channel's audits from a time on, oldest first."""
-        return cast("list[Audit]", self._read("audits", channel, since))
+    def audits(
+        self, channel: str, since: float = 0.0, after: int = 0, version: str | None = None, limit: int | None = None
+    ) -> list[Audit]:
+        """Return a channel's audits likewise; of one version, or of all."""
+        return cast("list[Audit]", self._read("audits", channel, since, after, version, limit))
 
     def redact(self, text: str) -> str:
         """Mask e-mail addresses, keys, account and long numbers, and the configured patterns."""
@@ -88,14 +92,25 @@ class RequestLog:
             self._prune(connection)
         connection.close()
 
-    def _read(self, table: Literal["requests", "audits"], channel: str, since: float) -> list[object]:
+    def _read(
+        self,
+        table: Literal["requests", "audits"],
+        channel: str,
+        since: float,
+        after: int,
+        version: str | None,
+        limit: int | None,
+    ) -> list[object]:
+        query = f"SELECT * FROM {table} WHERE channel = ? AND time >= ? AND number > ?"  # noqa: S608 fixed names
+        values: list[object] = [channel, since, after]
+        if version is not None:
+            query, values = f"{query} AND version = ?", [*values, version]
         connection = _connect(self.path)
         try:
-            query = f"SELECT * FROM {table} WHERE channel = ? AND time >= ? ORDER BY number"  # noqa: S608 fixed names
-            rows = connection.execute(query, (channel, since)).fetchall()
+            rows = connection.execute(f"{query} ORDER BY number LIMIT ?", [*values, -1 if limit is None else limit])
+            return [_load(_TABLES[table], dict(row)) for row in rows]
         finally:
             connection.close()
-        return [_load(_TABLES[table], dict(row)) for row in rows]
 
     def _write(self) -> None:
         connection = _connect(self.path)
@@ -148,31 +163,6 @@ class RequestLog:
             connection.execute(f"DELETE FROM {table} WHERE time < ?", (oldest,))  # noqa: S608
             newest = f"(SELECT number FROM {table} ORDER BY number DESC LIMIT ?)"  # noqa: S608
             connection.execute(f"DELETE FROM {table} WHERE number NOT IN {newest}", (self._config.max_rows,))  # noqa: S608
-
-
-def export_rows(requests: Sequence[ServedRequest], audits: Sequence[Audit], path: Path) -> int:
-    """Write logged requests as a JSON-lines source for `distill run`, hard examples first; return the rows.
-
-    Hard: the teacher disagreed, then the student failed, then low confidence first. A row has the task's columns,
-    `teacher_output` where the teacher answered, and `student_answer`, `confidence`, `served_by`.
-    """
-    shadow = {audit.request_id: audit for audit in audits if audit.kind == "shadow"}
-    usable = [row for row in requests if row.columns is not None]
-
-    def hardness(row: ServedRequest) -> tuple[bool, bool, float]:
-        audit = shadow.get(row.request_id)
-        return (audit is None or audit.agreed, row.confidence is not None, row.confidence or 0.0)
-
-    with path.open("w", encoding="utf-8") as file:
-        for row in sorted(usable, key=hardness):
-            audit = shadow.get(row.request_id)
-            taught = audit.teacher_answer if audit else row.answer if row.answered_by == "teacher" else None
-            body = {
-                **(row.columns or {}), "teacher_output": taught, "student_answer": row.student_answer,
-                "confidence": row.confidence, "served_by": row.model,
-            }  # fmt: skip
-            file.write(json.dumps(body, ensure_ascii=False) + "\n")
-    return len(usable)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -17,8 +17,9 @@ import uvicorn
 
 from distill.engine.channels import Channels, Depot
 from distill.errors import UsageError
-from distill.serving.app import create_app
+from distill.serving.app import Background, create_app
 from distill.serving.config import ServeConfig
+from distill.serving.fixed_set import FixedSet
 from distill.serving.gateway import Gateway
 from distill.serving.request_log import RequestLog
 from distill.serving.students import LoadedStudent, Loader, load_described, load_entry, load_student, read_current
@@ -74,6 +75,7 @@ def run_server(
     Raises:
         UsageError: neither or both are given, nothing was promoted, or keys are missing.
         StoreError: the student cannot be loaded.
+        DataError: the fixed inputs cannot be read.
     """
     if (channel is None) == (student_dir is None):
         raise UsageError("serve one thing: a channel or a run's student")
@@ -110,8 +112,10 @@ async def _serve(
     engine = UpstreamStudent(config.upstream) if config.upstream else None
     gateway = Gateway(config, name, student, teacher, engine=engine)
     log = RequestLog(state_dir / "requests.db", config.log) if config.log else None
-    watcher = None if make_watcher is None else make_watcher(gateway)
-    app = create_app(gateway, keys=keys, log=log, background=None if watcher is None else watcher.run)
+    background: list[Background] = [] if make_watcher is None else [make_watcher(gateway).run]
+    if config.fixed_set is not None and log is not None:
+        background.append(FixedSet(gateway, log, config.fixed_set, state_dir).run)
+    app = create_app(gateway, keys=keys, log=log, background=background)
     settings = uvicorn.Config(
         app, config.host, config.port, log_level="warning", access_log=False, server_header=False,
         timeout_graceful_shutdown=int(config.drain_timeout_s) or 1, backlog=4096,

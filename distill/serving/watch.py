@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import structlog
 
 from distill.engine.channels import ChannelEntry, Channels, Depot, find_rollback_goal, find_state
 from distill.errors import UsageError
-from distill.records.live import LivePolicy
+from distill.records.live import CanaryRules, LivePolicy
 from distill.serving.gateway import Gateway
 from distill.serving.students import LoadedStudent, Loader, load_entry, load_student
 
@@ -63,6 +62,8 @@ class Watcher:
         if serving is not None:
             await self._follow(serving)
         await self._follow_canary(canary)
+        if canary is not None and gateway.arms.canary is not None:
+            gateway.shadow_rate = max(gateway.shadow_rate, read_rules(canary).shadow_rate)
         if gateway.swap_error is None and gateway.config.keep_warm:
             await self._keep_warm(entries, {entry.target for entry in (serving, canary) if entry is not None})
 
@@ -94,7 +95,7 @@ class Watcher:
         if self._clock() < self._not_before.get(entry.version, 0.0):
             return
         try:
-            share = read_share(entry)
+            share = read_rules(entry).share
             await gateway.arms.start_canary(await self._get(entry), share)
         except Exception as error:  # noqa: BLE001 as above
             gateway.canary_error = self._say("canary_failed", error, entry.version)
@@ -130,17 +131,13 @@ class Watcher:
         return text
 
 
-def read_share(entry: ChannelEntry) -> float:
-    """Return the share of keys a canary entry gives to its target.
+def read_rules(entry: ChannelEntry) -> CanaryRules:
+    """Return the rules that a canary's entry fixed.
 
     Raises:
-        ValueError: there is none in (0, 1).
+        ValueError: there are none, or they cannot be used.
     """
-    rules = cast("Mapping[str, object]", entry.metadata.get("canary") or {})
-    share = rules.get("share")
-    if not isinstance(share, (int, float)) or not 0 < share < 1:
-        raise ValueError(f"the canary's share {share!r} is not in (0, 1)")
-    return float(share)
+    return CanaryRules.model_validate(entry.metadata.get("canary"))
 
 
 def apply_policy(gateway: Gateway, state_dir: Path) -> None:

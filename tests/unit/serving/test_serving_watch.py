@@ -63,7 +63,7 @@ def test_a_swap_drops_no_request_and_a_broken_version_keeps_the_old_one_serving(
     async def go() -> tuple[Counter[int], set[str], dict[str, Any]]:
         scene = Scene(tmp_path)
         responses: list[httpx.Response] = []
-        async with listening(scene.gateway, background=scene.watcher.run) as client:
+        async with listening(scene.gateway, background=[scene.watcher.run]) as client:
             responses += await asyncio.gather(*(post(client, body("refund")) for _ in range(5)))
             for target in ("b", "broken"):
                 scene.move(target)

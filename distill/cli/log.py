@@ -1,0 +1,56 @@
+"""`distill log`: what the gateway logged, counted, or as data for the next run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from distill.cli.options import json_option, print_json, runs_dir_option, state_dir_option
+
+
+@click.group()
+def command() -> None:
+    """The gateway's request log of a channel."""
+
+
+@command.command()
+@click.argument("channel")
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="JSON-lines file.")
+@click.option("--limit", type=click.IntRange(min=1), help="Rows at most, the hardest first.")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Only requests of the last so many days.")
+@state_dir_option
+@runs_dir_option
+def export(channel: str, output: Path, limit: int | None, days: float | None, state_dir: Path, runs_dir: Path) -> int:
+    """Write CHANNEL's requests as data for the next run, hard examples first, each distinct input once.
+
+    \b
+    distill log export production -o next.jsonl --limit 2000
+    distill run my.yaml --set data.source=next.jsonl --set data.teacher_output=teacher_output
+    """
+    from distill.app.logbook import export_log
+
+    rows = export_log(channel, output, state_dir=state_dir, runs_dir=runs_dir, limit=limit, days=days)
+    click.echo(f"{rows} rows in {output}", err=True)
+    return 0
+
+
+@command.command()
+@click.argument("channel")
+@state_dir_option
+@json_option
+def stats(channel: str, state_dir: Path, *, as_json: bool) -> int:
+    """Count CHANNEL's requests by version, who answered and why."""
+    from distill.app.logbook import count_log
+
+    rows = count_log(channel, state_dir)
+    if as_json:
+        print_json({"channel": channel, "rows": rows})
+        return 0
+    from distill.cli.verdict import make_console, rows_table
+
+    if rows:
+        make_console().print(rows_table(rows))
+    else:
+        click.echo(f"no request of {channel!r} is logged", err=True)
+    return 0
