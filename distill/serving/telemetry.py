@@ -30,6 +30,7 @@ class Telemetry:
         self.audits = Counter("distill_shadow_audits", "Shadow audits by word", ["agreed"], registry=self.registry)
         self._gauge("distill_in_flight", "Requests being answered", in_flight)
         self._gauge("distill_fallback_usd_last_hour", "Fallback spend of the last hour", lambda: gateway.cap.spent_usd)
+        self._gauge("distill_fallback_cap_usd_per_hour", "The cap; 0: none", lambda: gateway.cap.cap_usd or 0.0)
         self._gauge("distill_swap_failed", "1: a new version could not be loaded", lambda: _is_broken(gateway))
         self._gauge("distill_canary_share", "Share of keys that the canary gets", lambda: gateway.arms.share)
         self._gauge("distill_shadow_rate", "Share of answers put to the teacher", lambda: gateway.shadow_rate)
