@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from distill.app.composition import Composition
 from distill.app.execute import forecast_run
@@ -13,7 +14,7 @@ from distill.records.example import Example
 from distill.sources import read_source
 from distill.stages.ingest import heldout_source
 from distill.tasks.prompts import input_columns, render_teacher
-from distill.teachers import build_requests, estimate
+from distill.teachers import OPENAI_URL, TeacherConfig, build_requests, estimate
 
 ASSUMED_DISCORDANCE = (0.02, 0.05, 0.10)
 """Shares of examples on which student and teacher may differ: the plan cannot know, so it shows several."""
@@ -41,6 +42,7 @@ class Outlook:
     spending: Spending
     power: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
+    destination: str
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -54,6 +56,7 @@ class Outlook:
             "teacher_seconds": round(self.spending.seconds, 1),
             "power": list(self.power),
             "warnings": list(self.warnings),
+            "destination": self.destination,
         }
 
     def describe_spending(self) -> str:
@@ -75,7 +78,16 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
     spending = estimate_spending(composition)
     power, warnings = foresee_power(composition, spending.heldout_rows)
     stages = tuple(forecast_run(composition))
-    return Outlook(stages, spending, power, (*config_warnings, *spending.warnings, *warnings))
+    found = (*config_warnings, *spending.warnings, *warnings)
+    return Outlook(stages, spending, power, found, name_destination(composition.config.teacher))
+
+
+def name_destination(teacher: TeacherConfig) -> str:
+    """Say who gets the prompts and which variable's content goes along: a config from elsewhere decides both."""
+    if teacher.provider != "openai":
+        return f"prompts stay on this machine (provider {teacher.provider})"
+    host = urlsplit(teacher.base_url or OPENAI_URL).hostname or "an unnamed host"
+    return f"prompts go to {host}, with the key in {teacher.api_key_env}"
 
 
 def estimate_spending(composition: Composition) -> Spending:

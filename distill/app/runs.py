@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,8 @@ from distill.errors import DataError, UsageError
 
 RUN_SCHEMA = 1
 RUN_FILE = "run.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""A stage or key as it may stand in a path: a run directory may come from somebody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +52,12 @@ class Run:
 
         Raises:
             UsageError: the run has no such stage.
+            DataError: run.json names a place outside the artifacts.
         """
         if stage not in self.keys:
             raise UsageError(f"run {self.id} has no stage {stage!r}; it has: {', '.join(self.keys)}")
+        if not (_NAME.fullmatch(stage) and _NAME.fullmatch(self.keys[stage])):
+            raise DataError(f"run {self.id}: its run.json names the artifact {self.keys[stage]!r}, which is no key")
         return self.state_dir / "artifacts" / stage / self.keys[stage]
 
 

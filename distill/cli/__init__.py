@@ -10,6 +10,7 @@ from importlib import import_module
 import click
 
 from distill import __version__
+from distill.cli.terminal import printable
 from distill.errors import DistillError, InterruptedRunError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -114,6 +115,6 @@ def _one_line(error: Exception, limit: int = 300) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    for line in message.splitlines():
+    for line in printable(message).splitlines():
         print(f"distill: {line}", file=sys.stderr)
     return code

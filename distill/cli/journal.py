@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import click
 
 from distill.cli.options import config_argument, json_option, print_json, set_option, state_dir_option
+from distill.cli.terminal import printable
 
 if TYPE_CHECKING:
     from distill.teachers import Journal
@@ -39,7 +40,7 @@ def verify(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json
         print_json({"whole": not problems, "answers": answered, "problems": problems})
     else:
         for problem in problems:
-            click.echo(problem)
+            click.echo(printable(problem))
         click.echo(f"{len(problems)} problems" if problems else f"whole: {answered} answers", err=True)
     return 1 if problems else 0
 

@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from distill.cli.terminal import printable
+
 if TYPE_CHECKING:
     from distill.app.execute import Outcome
 
@@ -177,5 +179,5 @@ def rows_table(rows: Sequence[Mapping[str, Any]], limit_chars: int = 60) -> Tabl
 
 
 def _cut(value: object, limit: int) -> str:
-    text = "" if value is None else " ".join(str(value).split())
+    text = "" if value is None else printable(" ".join(str(value).split()))
     return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path as FilePath
 
@@ -10,6 +11,7 @@ from distill.errors import Problem
 from distill.records.json import load_strict
 
 MAX_BYTES = 4_000_000
+_SUFFIXES = {"labels": (".txt", ".json"), "schema": (".json",)}
 
 
 def include_files(tree: Tree, base_dir: FilePath) -> None:
@@ -24,6 +26,7 @@ def include_files(tree: Tree, base_dir: FilePath) -> None:
             continue
         place = tree.values.get(path, Place(""))
         try:
+            _refuse_private(name, base_dir, _SUFFIXES[key])
             value = read(_read_text(base_dir / name), name)
         except (OSError, ValueError) as error:
             tree.problems.append(Problem(place.where, show_path(path), _explain(error, name)))
@@ -31,6 +34,20 @@ def include_files(tree: Tree, base_dir: FilePath) -> None:
             continue
         task[key] = value
         place_all(tree, path, value, place)
+
+
+def _refuse_private(name: str, base_dir: FilePath, suffixes: tuple[str, ...]) -> None:
+    """Refuse a file that is no label or schema file: its lines would go into prompts, and so to the teacher.
+
+    Raises:
+        ValueError: it has another suffix, or lies in a hidden directory.
+    """
+    real = (base_dir / name).resolve()
+    if real.suffix.lower() not in suffixes:
+        raise ValueError(f"must end in {' or '.join(suffixes)}")
+    way = FilePath(os.path.relpath(real, base_dir.resolve())).parts
+    if any(part.startswith(".") and part != ".." for part in way):
+        raise ValueError("lies in a hidden directory; copy it beside the config if that is meant")
 
 
 def _read_text(path: FilePath) -> str:

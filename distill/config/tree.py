@@ -119,6 +119,9 @@ class _Builder:
             raise _TooMuchError(f"the file is nested deeper than {MAX_DEPTH} levels")
         block = node.start_mark.line + 1 if isinstance(node, yaml.ScalarNode) and node.style == "|" else None
         self._tree.values[path] = Place(self._where(node), block)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTION_TAGS:
+            self._report(node, path, f"tag {node.tag} is not supported")
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._build_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -164,6 +167,7 @@ class _Builder:
         return f"{self._name}:{node.start_mark.line + 1}:{node.start_mark.column + 1}"
 
 
+_COLLECTION_TAGS = frozenset({f"{_CORE}map", f"{_CORE}seq"})
 _PLAIN_TAGS = frozenset({"str", "int", "float", "bool", "null", "timestamp", "value"})
 
 

@@ -8,13 +8,20 @@ from datetime import date, datetime
 from datetime import time as time_of_day
 from decimal import Decimal
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from distill.errors import DataError
 from distill.records.json import Json
+from distill.sources.lines import MAX_RATIO
 from distill.sources.row import Row
 
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
+
 _BATCH_ROWS = 1024
+_FREE_ROWS = 2_000_000
+_ROWS_PER_BYTE = 10
+_FREE_BYTES = 256 * 2**20
 
 
 def read_parquet(path: Path, name: str) -> Iterator[Row]:
@@ -29,12 +36,26 @@ def read_parquet(path: Path, name: str) -> Iterator[Row]:
     number = 0
     try:
         with pq.ParquetFile(path) as file:
+            _refuse_bomb(file.metadata, path.stat().st_size, name)
             for batch in file.iter_batches(batch_size=_BATCH_ROWS):
                 for record in cast("list[dict[str, object]]", batch.to_pylist()):
                     number += 1
                     yield to_row(f"{name}:{number}", record)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{name}: cannot be read as Parquet: {str(error)[:200]}") from error
+
+
+def _refuse_bomb(metadata: pq.FileMetaData, size_bytes: int, name: str) -> None:
+    """Refuse a small file that unfolds to any number of rows or bytes.
+
+    Raises:
+        DataError: it does.
+    """
+    unpacked = sum(metadata.row_group(index).total_byte_size for index in range(metadata.num_row_groups))
+    if metadata.num_rows > max(_FREE_ROWS, size_bytes * _ROWS_PER_BYTE):
+        raise DataError(f"{name}: {size_bytes} bytes claim to hold {metadata.num_rows} rows; that is no honest table")
+    if unpacked > max(_FREE_BYTES, size_bytes * MAX_RATIO):
+        raise DataError(f"{name}: unpacks from {size_bytes} to {unpacked} bytes; that is no honest table")
 
 
 def to_row(where: str, record: Mapping[str, object]) -> Row:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import json
 import os
 import re
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from distill.records.json import Json
 
 HUB_TIMEOUT_S = 3.0
 _HUB_FILES = ["README.md", "*.json", "*.safetensors", "*.txt", "*.model", "*.jinja", "tokenizer*"]
+TRUST_VARIABLE = "DISTILL_TRUST_REMOTE_CODE"
+"""Must be 1 in the environment before a base's own code may run: a config or a student alone cannot ask for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +111,35 @@ def read_licence(directory: Path) -> str | None:
     head = text.split("---", 2)[1]
     found = re.search(r"^license:[ \t]*[\"']?([^\s\"'#]+)", head, re.MULTILINE)
     return found[1] if found else None
+
+
+def check_trust(name: str) -> None:
+    """Refuse `trust_remote_code: true` unless the environment allows it as well: configs and students travel.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    if os.environ.get(TRUST_VARIABLE) != "1":
+        message = f"is true, so {name!r} may run Python code of its own here; allow that with {TRUST_VARIABLE}=1"
+        raise ConfigError([Problem("", "student.trust_remote_code", message)])
+
+
+def refuse_code(base: ResolvedBase) -> ConfigError | None:
+    """Return the error for a base that cannot be loaded without code of its own; None where it brings none."""
+    files = [name for name in ("config.json", "tokenizer_config.json") if _names_code(base.path / name)]
+    if not files:
+        return None
+    message = (f"{base.name!r} needs Python code of its own ({', '.join(files)}: auto_map), which is not run; choose a "
+               "base that transformers knows, or read that code and set trust_remote_code: true")  # fmt: skip
+    return ConfigError([Problem("", "student.trust_remote_code", message)])
+
+
+def _names_code(path: Path) -> bool:
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(settings, dict) and "auto_map" in settings
 
 
 def hash_file(path: Path) -> str:

@@ -21,7 +21,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import ConfigError, StoreError
-from distill.students.bases import ResolvedBase, hash_weights, resolve_base
+from distill.students.bases import ResolvedBase, check_trust, hash_weights, refuse_code, resolve_base
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.students.manifest import StudentManifest
 from distill.students.tiny import Family, build_tiny
@@ -91,6 +91,8 @@ def load_weights(directory: Path, foundation: Foundation, *, merge: bool) -> Pre
     """
     if not (directory / peft.utils.CONFIG_NAME).is_file():
         return foundation.model
+    if not (directory / peft.utils.SAFETENSORS_WEIGHTS_NAME).is_file():
+        raise StoreError(f"{directory}: holds no {peft.utils.SAFETENSORS_WEIGHTS_NAME} (pickled adapters are not read)")
     try:
         adapted = peft.PeftModel.from_pretrained(foundation.model, directory)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
@@ -122,8 +124,18 @@ def load_full(family: Family, directory: Path) -> Foundation:
 
 
 def _load(family: Family, base: ResolvedBase, *, trust_remote_code: bool) -> Foundation:
-    tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust_remote_code)
-    model = _CLASSES[family].from_pretrained(
-        base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
-    )
+    """Load a base.
+
+    Raises:
+        ConfigError: it needs Python code of its own, and config and environment do not both allow that.
+    """
+    if trust_remote_code:
+        check_trust(base.name)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust_remote_code)
+        model = _CLASSES[family].from_pretrained(
+            base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
+        )
+    except ValueError as error:
+        raise (None if trust_remote_code else refuse_code(base)) or error from error
     return Foundation(tokenizer, model, base)

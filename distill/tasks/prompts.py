@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2.exceptions import SecurityError
+from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from distill.errors import DataError, Problem
@@ -23,6 +25,8 @@ TemplateName = Literal["system", "user", "student_system", "student_user"]
 TEMPLATE_NAMES: tuple[TemplateName, ...] = ("user", "student_user", "system", "student_system")
 TASK_VARIABLES = ("labels", "schema")
 _MAX_PROMPT_CHARS = 10_000_000
+_MAX_POWER = 10**6
+_MAX_EXPONENT = 64
 
 
 class TemplateProblem(NamedTuple):
@@ -156,11 +160,39 @@ def _compile(source: str) -> Template:
 
 @lru_cache(maxsize=1)
 def _environment() -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
+    environment = _Sandbox(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["center"] = _limited_center
+    del environment.globals["lipsum"]  # makes text of any length
     environment.filters["tojson"] = _to_json  # Jinja's own escapes < > & ' for HTML, which no model needs
     return environment
+
+
+class _Sandbox(ImmutableSandboxedEnvironment):
+    """The sandbox of Jinja2 with a lid on products: `"a" * 10**10` would fill the memory before it is measured."""
+
+    intercepted_binops = frozenset(("*", "**"))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:  # noqa: ANN401  (Jinja's)
+        sized = [value for value in (left, right) if isinstance(value, str | bytes | list | tuple)]
+        if operator == "**" and not _is_small_power(left, right):
+            raise SecurityError("a power this large is not for prompts")
+        if sized and isinstance(left if sized[0] is right else right, int):
+            times = left if sized[0] is right else right
+            if len(sized[0]) * max(times, 0) > _MAX_PROMPT_CHARS:
+                raise SecurityError(f"a text of more than {_MAX_PROMPT_CHARS} characters is not for prompts")
+        return super().call_binop(context, operator, left, right)
+
+
+def _is_small_power(left: object, right: object) -> bool:
+    if not (isinstance(left, int | float) and isinstance(right, int | float)):
+        return False
+    return abs(left) <= _MAX_POWER and abs(right) <= _MAX_EXPONENT
+
+
+def _limited_center(value: str, width: int = 80) -> str:
+    if width > _MAX_PROMPT_CHARS:
+        raise SecurityError(f"a text of more than {_MAX_PROMPT_CHARS} characters is not for prompts")
+    return str(value).center(width)
 
 
 def _to_json(value: object, indent: int | None = None) -> str:

@@ -10,10 +10,11 @@ from distill.teachers.ledger import Ledger
 from distill.teachers.lifecycle import Standing
 from distill.teachers.prices import Price, find_price
 from distill.teachers.protocol import Order, Progress
-from distill.teachers.requests import build_requests, provider_identity
+from distill.teachers.requests import OPENAI_URL, build_requests, provider_identity
 from distill.teachers.session import Teacher, open_teacher
 
 __all__ = [
+    "OPENAI_URL",
     "Budget",
     "Estimate",
     "Journal",

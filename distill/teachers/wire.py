@@ -17,6 +17,8 @@ from distill.teachers.protocol import Reply
 from distill.teachers.requests import wire_bytes
 
 _PATH = "/chat/completions"
+MAX_REPLY_BYTES = 64 * 2**20
+"""No answer is this long; a hostile or broken server's reply might be."""
 
 
 class WireTransport:
@@ -61,7 +63,7 @@ class WireTransport:
                     proxy=self._proxy,
                 ) as response,
             ):
-                raw = await response.read()
+                raw = await _read_bounded(response.content)
                 return Reply(response.status, {k.lower(): v for k, v in response.headers.items()}, raw)
         except TimeoutError as error:
             raise TeacherError(f"no reply within {timeout_s:g} s", kind="timeout") from error
@@ -69,6 +71,20 @@ class WireTransport:
             raise UnreachedError(connection_words(self._base, error), kind="connection") from error
         except (aiohttp.ClientError, OSError) as error:
             raise TeacherError(connection_words(self._base, error), kind="connection") from error
+
+
+async def _read_bounded(content: aiohttp.StreamReader) -> bytes:
+    """Read a reply, unpacked, up to a limit: a few packed kilobytes may unfold to gigabytes.
+
+    Raises:
+        TeacherError: of kind `malformed`: it is longer than any answer.
+    """
+    body = bytearray()
+    async for chunk in content.iter_any():
+        body += chunk
+        if len(body) > MAX_REPLY_BYTES:
+            raise TeacherError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", kind="malformed")
+    return bytes(body)
 
 
 def connection_words(base_url: str, error: BaseException) -> str:

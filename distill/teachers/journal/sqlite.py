@@ -40,6 +40,7 @@ from distill.teachers.journal.stored import (
     find_forgery,
     read_answer,
     record_of,
+    refuse_version,
 )
 
 
@@ -171,9 +172,9 @@ class SqliteJournal:
             if self._owner is not None:
                 self._create()
             row = self._db.execute(schema.SELECT_META, ("schema",)).fetchone()
-        if row is None or int(row[0]) > schema.SCHEMA_VERSION:
-            found = "no version" if row is None else f"version {row[0]}"
-            raise StoreError(f"{self.path}: the journal has {found}, this distill writes {schema.SCHEMA_VERSION}")
+        reason = refuse_version(None if row is None else str(row[0]), schema.SCHEMA_VERSION)
+        if reason is not None:
+            raise StoreError(f"{self.path}: {reason}")
         self.beat()
 
     def _create(self) -> None:
@@ -268,7 +269,7 @@ class SqliteJournal:
                 yield
             except StoreError as error:
                 raise StoreError(f"{self.path}: {error}") from error
-            except (sqlite3.Error, OSError) as error:
+            except (sqlite3.Error, OSError, UnicodeError) as error:  # a damaged file's errors are damaged text
                 raise StoreError(f"{self.path}: the journal cannot be used: {error}; free disk space or restore the "
                                  f"file, then run again") from error  # fmt: skip
 

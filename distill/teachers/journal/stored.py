@@ -71,8 +71,9 @@ def load_request(packed: bytes) -> TeacherRequest:
 
 
 def pack(data: bytes) -> bytes:
-    """Compress what is worth it."""
-    return _PACKED + zlib.compress(data, 1) if len(data) > _PACK_OVER_BYTES else data
+    """Compress what is worth it, and what would be taken for compressed."""
+    worth_it = len(data) > _PACK_OVER_BYTES or data.startswith(_PACKED)
+    return _PACKED + zlib.compress(data, 1) if worth_it else data
 
 
 def unpack(data: bytes) -> bytes:
@@ -102,6 +103,13 @@ def as_bytes(stored: object) -> bytes:
     if not isinstance(stored, bytes | bytearray | memoryview):
         raise StoreError(f"a stored text is of type {type(stored).__name__}, not bytes")
     return bytes(stored)
+
+
+def refuse_version(found: str | None, known: int) -> str | None:
+    """Say why a journal of that version cannot be used; None when it can."""
+    if found is None or not found.isascii() or not found.isdigit():
+        return f"the journal has no version, this distill writes {known}"
+    return None if int(found) <= known else f"the journal has version {found}, this distill writes {known}"
 
 
 def digest(raw: bytes) -> str:

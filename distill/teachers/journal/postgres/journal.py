@@ -28,7 +28,7 @@ from distill.teachers.journal.protocol import (
     Release,
     Write,
 )
-from distill.teachers.journal.stored import exported
+from distill.teachers.journal.stored import exported, refuse_version
 
 _PAGE = 1000
 _CREATING = 4177223
@@ -142,9 +142,9 @@ class PostgresJournal:
             return _read_meta(connection, "schema")
 
         found = self._database.run(work, patient=False)
-        if found is None or int(found) > SCHEMA_VERSION:
-            words = "no version" if found is None else f"version {found}"
-            raise StoreError(f"{self._database.shown}: the journal has {words}, this distill writes {SCHEMA_VERSION}")
+        reason = refuse_version(found, SCHEMA_VERSION)
+        if reason is not None:
+            raise StoreError(f"{self._database.shown}: {reason}")
         self.beat()
 
     def _beat(self, connection: Connection, _: int) -> None:

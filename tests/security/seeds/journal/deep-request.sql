@@ -1,0 +1,1 @@
+UPDATE requests SET request = CAST(replace(hex(zeroblob(50000)), '0', '[') AS BLOB)

@@ -1,0 +1,1 @@
+INSERT INTO owners VALUES ('x', 'h', 1, 'b', 9e999)

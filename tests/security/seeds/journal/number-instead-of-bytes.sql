@@ -1,0 +1,1 @@
+UPDATE requests SET request = 7

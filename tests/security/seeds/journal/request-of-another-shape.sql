@@ -1,0 +1,1 @@
+UPDATE requests SET request = CAST('{"messages": 1}' AS BLOB)

@@ -1,0 +1,1 @@
+UPDATE meta SET value = 'many' WHERE name = 'schema'

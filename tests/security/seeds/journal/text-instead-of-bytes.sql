@@ -1,0 +1,1 @@
+UPDATE answers SET raw = 'forged'
