@@ -66,7 +66,7 @@ def find_warnings(sections: dict[str, BaseModel], tree: Tree, base_dir: FilePath
 
 def find_idle_settings(runtime: RuntimeConfig, tree: Tree) -> list[Problem]:
     """Return the runtime settings that are accepted but change nothing yet."""
-    idle = {"engine": runtime.engine == "ray", "tracking": bool(runtime.tracking)}
+    idle = {"engine": runtime.engine == "ray"}
     paths: list[Path] = [("runtime", key) for key, given in idle.items() if given]
     return [Problem(tree.where(path), show_path(path), "is not built yet and has no effect") for path in paths]
 
@@ -151,9 +151,10 @@ def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data
         yield ("student", "objective", "rationale"), f"only for kind seq2seq, not {student.kind!r}"
     if student.objective.soft > 0 and teacher is not None and student.objective.teacher_model is None:
         recorded = data is not None and data.teacher_output is not None
-        if teacher.top_logprobs == 0 and teacher.samples == 1 and not recorded:
-            message = "soft targets need teacher.top_logprobs > 0, teacher.samples > 1, or objective.teacher_model"
-            yield ("student", "objective", "soft"), message
+        votes = teacher.samples > 1 and student.kind == "classifier"
+        if teacher.top_logprobs == 0 and not votes and not recorded:
+            other = "teacher.samples > 1" if student.kind == "classifier" else "objective.teacher_model"
+            yield ("student", "objective", "soft"), f"soft targets need teacher.top_logprobs > 0 or {other}"
 
 
 def _check_unbuilt(student: StudentConfig) -> Found:
@@ -161,12 +162,14 @@ def _check_unbuilt(student: StudentConfig) -> Found:
     objective = student.objective
     if student.lora is not None and student.lora.variant == "qlora":
         yield ("student", "lora", "variant"), "qlora is not built yet; use lora, rslora or dora"
-    if student.gradient_checkpointing:
-        yield ("student", "gradient_checkpointing"), "is not built yet; leave it out"
-    if objective.teacher_model is not None:
-        yield ("student", "objective", "teacher_model"), "a local teacher model is not built yet; leave it out"
-    if student.kind == "causal_lm" and (objective.soft > 0 or objective.hard == 0):
-        yield ("student", "objective"), "causal_lm learns from hard answers only so far; use {hard: 1.0, soft: 0.0}"
+    if student.packing and student.kind != "causal_lm":
+        yield ("student", "packing"), f"only for kind causal_lm, not {student.kind!r}"
+    if objective.teacher_model is not None and student.kind != "causal_lm":
+        yield ("student", "objective", "teacher_model"), f"only for kind causal_lm, not {student.kind!r}"
+    if objective.teacher_model is not None and objective.soft == 0:
+        yield ("student", "objective", "teacher_model"), "has no effect with soft: 0"
+    if objective.divergence != "kl" and objective.teacher_model is None:
+        yield ("student", "objective", "divergence"), "needs objective.teacher_model: log-probabilities allow kl only"
     if student.kind == "seq2seq" and objective.soft > 0:
         yield ("student", "objective", "soft"), "seq2seq learns from answers and rationales only so far; use soft: 0.0"
     if student.kind == "seq2seq" and objective.hard == 0:

@@ -29,7 +29,7 @@ class RuntimeConfig(Frozen):
     """Artifacts, journal and channels."""
     runs_dir: Path = Path("runs")
     """Run directories."""
-    tracking: tuple[str, ...] = ()
-    """mlflow, wandb, tensorboard."""
+    tracking: tuple[Literal["mlflow", "tensorboard", "wandb"], ...] = ()
+    """Where training curves go; each needs the extra of its name."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Log level of stderr."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -27,7 +28,9 @@ from distill.students.foundation import (
 from distill.students.generation import answer_prompts, generate_greedy
 from distill.students.lm_model import CausalModel, bare
 from distill.students.lm_rows import encode_lm_rows
+from distill.students.lm_teacher import load_teacher, state_objective
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.packing import check_packing
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
@@ -53,8 +56,8 @@ class CausalStudent:
         """Train on `lessons` and write the student under `output_dir`.
 
         Raises:
-            DataError: no row is left to train on.
-            ConfigError: the base cannot be resolved or has no usable chat template.
+            DataError: no row is left to train on, or soft targets are wanted and none maps.
+            ConfigError: the base or the local teacher cannot be resolved, do not fit, or cannot be packed.
         """
         start = time.perf_counter()
         placement = place(runtime.device)
@@ -64,14 +67,18 @@ class CausalStudent:
         train, held = (encode_lm_rows(rows, chat, config) for rows in (lessons.train, lessons.validation))
         if not train.rows:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
+        facts = state_objective(train, config)
         looked = [
             look_at(given, encoded, chat.encode_prompt, chat.end_id)
             for given, encoded in ((lessons.train, train), (lessons.validation, held))
         ]
+        if config.packing:
+            check_packing(foundation.model, train.rows, placement.device)
         prepare_base(foundation.model, config)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
-        model = CausalModel(lm, config.objective).to(placement.device)
+        teacher = load_teacher(config.objective, chat.tokenizer, foundation.model, placement)
+        model = CausalModel(lm, config.objective, teacher and teacher.model).to(placement.device)
         taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
         plan = plan_training(taught, config)
         preflight = inspect_training(looked, chat.tokenizer, foundation.model, model, plan, placement, output_dir)
@@ -89,7 +96,9 @@ class CausalStudent:
             chat_template_sha256=chat.template_sha256,
         )
         write_manifest(output_dir, manifest)
-        return summarise_training(train, held, preflight, result, model, foundation.base, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        report = summarise_training(train, held, preflight, result, model, foundation.base, seconds)
+        return replace(report, facts=facts | ({"teacher_model": teacher.base.as_json()} if teacher else {}))
 
     def load(self, directory: Path, runtime: RuntimeConfig) -> CausalPredictor:
         """Load what `train` wrote.

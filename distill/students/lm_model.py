@@ -1,11 +1,11 @@
 """The language-model student while it is trained: its head works at supervised positions only, a chunk at a time.
 
-Letters: B rows, T positions, N supervised positions, H hidden, V vocabulary.
+Letters: B rows, T positions, N supervised positions, H hidden, V vocabulary, X either of the last two.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import NamedTuple, cast
 
 import peft
 import torch
@@ -13,45 +13,73 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from distill.students.config import ObjectiveConfig
+from distill.students.full_targets import FullTargets
 from distill.students.head_loss import Head, RowLoss, sum_head_loss, sum_logit_loss
 from distill.students.lm_rows import IGNORED
-from distill.students.sparse_targets import hard_targets
+from distill.students.sparse_targets import SparseTargets, hard_targets
 from distill.students.trainer import Batch, LossSum
 
 _HEAD_EXTRAS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
+class HeadInput(NamedTuple):
+    """What goes into a model's output head at some positions; logits where `head` is None."""
+
+    given_NX: Tensor
+    head: Head | None
+
+
 class CausalModel(nn.Module):
     """A causal language model whose forward pass is its loss."""
 
-    def __init__(self, lm: PreTrainedModel | peft.PeftModel, objective: ObjectiveConfig) -> None:
-        """Wrap a model, adapted or not."""
+    def __init__(
+        self,
+        lm: PreTrainedModel | peft.PeftModel,
+        objective: ObjectiveConfig,
+        teacher: PreTrainedModel | None = None,
+    ) -> None:
+        """Wrap a model, adapted or not. A local `teacher` is consulted, and never part of what is trained or saved."""
         super().__init__()
         self.lm = lm
         self.objective = objective
+        self._teacher = (teacher,)
 
     def forward(self, batch: Batch) -> LossSum:
-        """Return the summed loss of a batch (keys: ids, targets, loss_weight)."""
+        """Return the summed loss of a batch as `LmRows.collate` makes it."""
         supervised_BT = batch["targets"] != IGNORED
-        weight_N = batch["loss_weight"][supervised_BT]
-        targets = hard_targets(batch["targets"][supervised_BT], weight_N * self.objective.hard)
-        return LossSum(self.loss_at(batch["ids"], supervised_BT, targets), weight_N.sum())
+        row_loss = self.make_targets(batch, supervised_BT)
+        given_NX, head = run_decoder(bare(self.lm), batch, supervised_BT)
+        loss = sum_logit_loss(given_NX, row_loss) if head is None else sum_head_loss(given_NX, head, row_loss)
+        return LossSum(loss, batch["loss_weight"][supervised_BT].sum())
 
-    def loss_at(self, ids_BT: Tensor, where_BT: Tensor, row_loss: RowLoss) -> Tensor:
-        """Return the summed loss of the logits at the marked positions."""
-        model = bare(self.lm)
-        head = model.get_output_embeddings()
-        if head is None or any(getattr(model.config, name, None) for name in _HEAD_EXTRAS):
-            return sum_logit_loss(model(input_ids=ids_BT, use_cache=False).logits[where_BT], row_loss)
-        hidden_BTH = model.get_decoder()(input_ids=ids_BT, use_cache=False).last_hidden_state
-        return sum_head_loss(hidden_BTH[where_BT], cast("Head", head), row_loss)
+    def make_targets(self, batch: Batch, supervised_BT: Tensor) -> RowLoss:
+        """Return what each supervised position is taught; without a distribution, its token at full weight."""
+        hard, soft, t = self.objective.hard, self.objective.soft, self.objective.temperature
+        ids_N, weight_N = batch["targets"][supervised_BT], batch["loss_weight"][supervised_BT]
+        (teacher,) = self._teacher
+        if teacher is not None and soft > 0:
+            with torch.no_grad():
+                given_NX, head = run_decoder(teacher, batch, supervised_BT)
+            return FullTargets(given_NX, head, ids_N, weight_N * hard, weight_N * soft, t, self.objective.divergence)
+        if "soft_ids" not in batch:
+            return hard_targets(ids_N, weight_N * (hard + soft))
+        soft_N = weight_N * soft * batch["has_soft"]
+        return SparseTargets(
+            batch["soft_ids"], batch["soft_probs"], weight_N * (hard + soft) - soft_N, soft_N, temperature=t
+        )
+
+
+def run_decoder(model: PreTrainedModel, batch: Batch, where_BT: Tensor) -> HeadInput:
+    """Run a model up to its output head, and return the head's input at the marked positions."""
+    head = model.get_output_embeddings()
+    inputs = {"input_ids": batch["ids"], "use_cache": False}
+    if "positions" in batch:
+        inputs["position_ids"] = batch["positions"]
+    if head is None or any(getattr(model.config, name, None) for name in _HEAD_EXTRAS):
+        return HeadInput(model(**inputs).logits[where_BT], None)
+    return HeadInput(model.get_decoder()(**inputs).last_hidden_state[where_BT], cast("Head", head))
 
 
 def bare(lm: PreTrainedModel | peft.PeftModel) -> PreTrainedModel:
     """Return the model inside its adapters (which sit in its layers and stay at work)."""
     return cast("PreTrainedModel", lm.get_base_model() if isinstance(lm, peft.PeftModel) else lm)
-
-
-def describe_dtype(model: nn.Module) -> torch.dtype:
-    """Return the number type of a model's first parameter."""
-    return next(model.parameters()).dtype

@@ -10,10 +10,14 @@ from typing import NamedTuple, cast
 import torch
 
 from distill.errors import DataError
+from distill.records.json import Json
 from distill.records.training import TrainingRow
+from distill.students.alignment import align
 from distill.students.chat import Chat
 from distill.students.config import StudentConfig
+from distill.students.soft_rows import SoftRow, collate_soft, make_soft_row
 from distill.students.text_encoding import pad_ids
+from distill.students.token_bytes import TokenBytes, read_token_bytes
 from distill.students.trainer import Batch, TeachingSet
 
 IGNORED = -100
@@ -26,6 +30,7 @@ class EncodedRow(NamedTuple):
     prompt: list[int]
     answer: list[int]
     weight: float
+    soft: SoftRow | None = None
 
 
 @dataclass(slots=True)
@@ -36,6 +41,7 @@ class LmRows:
     rows: list[EncodedRow]
     dropped: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     truncated: list[str] = field(default_factory=list[str])
+    packed: bool = False
 
     @property
     def row_ids(self) -> list[str]:
@@ -48,11 +54,18 @@ class LmRows:
         return [len(row.prompt) + len(row.answer) - 1 for row in self.rows]
 
     def collate(self, index: Sequence[int]) -> Batch:
-        """Return ids_BT (right-padded inputs), targets_BT (next token, -100 where unsupervised), loss_weight_BT.
+        """Return ids_BT (inputs), targets_BT (next token, -100 where unsupervised), loss_weight_BT.
 
-        No attention mask is needed: padding lies to the right of everything a causal model looks back at.
+        With teacher distributions also those of the supervised positions, in order. Padded to the right, where a causal
+        model never looks back at it, so no attention mask is needed; packed, B is 1 and positions_BT restart per row.
         """
         chosen = [self.rows[i] for i in index]
+        batch = _lay_end_to_end(chosen) if self.packed else self._pad(chosen)
+        if any(row.soft is not None for row in chosen):
+            batch |= collate_soft([row.soft or make_soft_row([None] * len(row.answer), row.answer) for row in chosen])
+        return batch
+
+    def _pad(self, chosen: Sequence[EncodedRow]) -> Batch:
         ids_BT, _ = pad_ids([[*row.prompt, *row.answer[:-1]] for row in chosen], self.pad_id)
         targets_BT = torch.full_like(ids_BT, IGNORED)
         weight_BT = torch.zeros(ids_BT.shape)
@@ -64,7 +77,39 @@ class LmRows:
 
     def teaching(self) -> TeachingSet:
         """Return the trainer's view of these rows."""
-        return TeachingSet(self.lengths, self.collate, hashlib.sha256(repr(self.rows).encode()).hexdigest())
+        digest = hashlib.sha256(repr([row._replace(soft=None) for row in self.rows]).encode())
+        for row in self.rows:
+            for array in row.soft or ():
+                digest.update(array.tobytes())
+        return TeachingSet(self.lengths, self.collate, digest.hexdigest(), self.packed)
+
+    def coverage(self) -> dict[str, Json]:
+        """Say how many supervised tokens are taught by the teacher's log-probabilities, and how many by themselves."""
+        tokens = sum(len(row.answer) for row in self.rows)
+        soft = sum(int(row.soft.has_M.sum()) for row in self.rows if row.soft is not None)
+        without = sum(row.soft is None for row in self.rows)
+        return {
+            "answer_tokens": tokens,
+            "tokens_taught_by_logprobs": soft,
+            "logprob_coverage": round(soft / tokens, 6) if tokens else 0.0,
+            "rows_without_logprobs": without,
+        }
+
+
+def _lay_end_to_end(chosen: Sequence[EncodedRow]) -> Batch:
+    ids: list[int] = []
+    targets: list[int] = []
+    positions: list[int] = []
+    weights: list[float] = []
+    for row in chosen:
+        unsupervised = len(row.prompt) - 1
+        ids += [*row.prompt, *row.answer[:-1]]
+        targets += [IGNORED] * unsupervised + row.answer
+        positions += range(unsupervised + len(row.answer))
+        weights += [0.0] * unsupervised + [row.weight] * len(row.answer)
+    integers = {"ids": ids, "targets": targets, "positions": positions}
+    batch = {name: torch.tensor([values], dtype=torch.long) for name, values in integers.items()}
+    return batch | {"loss_weight": torch.tensor([weights])}
 
 
 def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfig) -> LmRows:
@@ -73,8 +118,10 @@ def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfi
     Raises:
         DataError: a row is overlong under `overlong: error`.
     """
-    encoded = LmRows(int(cast("int", chat.tokenizer.pad_token_id or 0)), [])
+    encoded = LmRows(int(cast("int", chat.tokenizer.pad_token_id or 0)), [], packed=config.packing)
     limit = config.max_length_tokens
+    takes_logprobs = config.objective.soft > 0 and config.objective.teacher_model is None
+    tokens = read_token_bytes(chat.tokenizer) if takes_logprobs else None
     for row in rows:
         prompt, answer = chat.encode_prompt(row.prompt), chat.encode_answer(row.target)
         reason = _find_fault(row, prompt, answer, config)
@@ -84,8 +131,15 @@ def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfi
         elif reason is not None:
             encoded.dropped.setdefault(reason, []).append(row.id)
             continue
-        encoded.rows.append(EncodedRow(row.id, prompt, answer, row.weight))
+        encoded.rows.append(EncodedRow(row.id, prompt, answer, row.weight, _soften(row, answer, tokens)))
     return encoded
+
+
+def _soften(row: TrainingRow, answer: list[int], tokens: TokenBytes | None) -> SoftRow | None:
+    if tokens is None or row.logprobs is None:
+        return None
+    known = align(row.logprobs, answer, tokens)
+    return make_soft_row(known, answer) if any(k is not None for k in known) else None
 
 
 def _find_fault(row: TrainingRow, prompt: list[int], answer: list[int], config: StudentConfig) -> str | None:

@@ -12,9 +12,9 @@ from distill.errors import ConfigError
     ("override", "path"),
     [
         ("student.lora={variant: qlora}", "student.lora.variant"),
-        ("student.gradient_checkpointing=true", "student.gradient_checkpointing"),
-        ("student.objective={hard: 0.0, soft: 1.0}", "student.objective"),
+        ("student.objective={hard: 0.0, soft: 1.0}", "student.objective.soft"),
         ("student.objective={hard: 1.0, teacher_model: some/model}", "student.objective.teacher_model"),
+        ("student.objective={hard: 1.0, divergence: jsd}", "student.objective.divergence"),
         ("evaluate.baselines=[few_shot]", "evaluate.baselines[0]"),
     ],
 )

@@ -1,0 +1,68 @@
+"""The bytes that each token of a tokenizer stands for: what two tokenizers have in common."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+
+from transformers import PreTrainedTokenizerBase
+
+SPACE = "▁"
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+@dataclass(frozen=True, slots=True)
+class TokenBytes:
+    """`of` maps a token id to its bytes (special tokens are left out), `ids` bytes to an id, `special` names to ids."""
+
+    of: dict[int, bytes]
+    ids: dict[bytes, int]
+    special: dict[str, int]
+
+    def longest_prefix(self, text: bytes) -> int | None:
+        """Return the id of the longest token that `text` begins with; None when there is none."""
+        return next((self.ids[text[:n]] for n in range(len(text), 0, -1) if text[:n] in self.ids), None)
+
+
+def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> TokenBytes | None:
+    """Return the bytes of every token of a byte-level or SentencePiece tokenizer; None for other kinds."""
+    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
+    decoder = "" if backend is None else json.dumps(json.loads(backend.to_str()).get("decoder"), ensure_ascii=False)
+    if "ByteLevel" in decoder:
+        decode = _byte_level(_byte_alphabet())
+    elif "ByteFallback" in decoder or SPACE in decoder or "Metaspace" in decoder:
+        decode = _sentence_piece
+    else:
+        return None
+    added = {int(i) for i in cast("dict[int, object]", tokenizer.added_tokens_decoder)}
+    vocabulary = cast("dict[str, int]", tokenizer.get_vocab())
+    of = {i: value for token, i in vocabulary.items() if i not in added and (value := decode(token))}
+    ids: dict[bytes, int] = {}
+    for i in sorted(of):
+        ids.setdefault(of[i], i)
+    return TokenBytes(of, ids, {token: i for token, i in vocabulary.items() if i in added})
+
+
+def read_name(token: str) -> bytes:
+    r"""Return the bytes of a token as an API names it: UTF-8, or `bytes:\xe2\x80` for a part of a character."""
+    if token.startswith("bytes:") and re.fullmatch(r"bytes:(\\x[0-9a-f]{2})+", token):
+        return bytes.fromhex(token.removeprefix("bytes:").replace("\\x", ""))
+    return token.encode("utf-8", "surrogatepass")
+
+
+def _byte_level(alphabet: dict[str, int]) -> Any:  # noqa: ANN401 a function of one string
+    return lambda token: bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else b""
+
+
+def _sentence_piece(token: str) -> bytes:
+    byte = _BYTE.fullmatch(token)
+    return bytes([int(byte[1], 16)]) if byte else token.replace(SPACE, " ").encode()
+
+
+def _byte_alphabet() -> dict[str, int]:
+    """Return the printable character of each byte in byte-level BPE (Radford et al. 2019, GPT-2's encoder)."""
+    plain = [*range(ord("!"), ord("~") + 1), *range(0xA1, 0xAC + 1), *range(0xAE, 0xFF + 1)]
+    others = [b for b in range(256) if b not in plain]
+    return {chr(b): b for b in plain} | {chr(256 + n): b for n, b in enumerate(others)}
