@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from distill.config import LoadedConfig, PipelineConfig
 from distill.records.example import Example
-from distill.records.json import Json, dump_canonical
+from distill.records.json import dump_canonical
 from distill.sources import read_source
 from distill.tasks.prompts import input_columns, render_teacher
 from distill.tasks.stand_in import make_stand_in
@@ -82,7 +82,7 @@ def _write_knowledge(loaded: LoadedConfig, examples: Sequence[Example]) -> Path:
     return file.absolute()
 
 
-def _knowledge(config: PipelineConfig, examples: Sequence[Example]) -> list[dict[str, Json]]:
+def _knowledge(config: PipelineConfig, examples: Sequence[Example]) -> list[dict[str, str]]:
     answers = {example.id: _answer_of(example) for example in examples}
     if not any(answer is not None for answer in answers.values()):
         answers = {example.id: make_stand_in(config.task, example.text) for example in examples}

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from scipy import sparse
@@ -42,7 +42,7 @@ def paraphrase_pairs(texts_a: Sequence[str], texts_b: Sequence[str], threshold: 
     rights: list[np.ndarray] = []
     values: list[np.ndarray] = []
     for start in range(0, len(texts_a), _CHUNK_ROWS):
-        found = cast("Any", first[start : start + _CHUNK_ROWS] @ second).tocoo()
+        found = (first[start : start + _CHUNK_ROWS] @ second).tocoo()
         near = found.data >= threshold - 1e-9
         lefts.append(found.row[near] + start)
         rights.append(found.col[near])
