@@ -177,8 +177,6 @@ def _check_unbuilt(student: StudentConfig) -> Found:
 
 
 def _check_teacher(teacher: TeacherConfig) -> Found:
-    if teacher.mode == "batch":
-        yield ("teacher", "mode"), "batch is not built yet; use realtime"
     if teacher.smoke.min_accepted > teacher.smoke.rows:
         yield ("teacher", "smoke", "min_accepted"), f"must be <= rows ({teacher.smoke.rows})"
     if teacher.provider == "rehearsal" and not teacher.knowledge:

@@ -104,7 +104,7 @@ def try_first_rows(
     if len(chosen) < smoke.rows:
         return
     task = make_task(task_config)
-    rows = candidate_rows(examples, [completion_row(c) for c in teacher.buy(chosen, budget=budget)], task)
+    rows = candidate_rows(examples, [completion_row(c) for c in teacher.buy(chosen, budget=budget, urgent=True)], task)
     table = pa.Table.from_pylist(rows, schema=CANDIDATES)
     row_wise = [spec for spec in surroundings.filters if spec.is_cheap]
     result = run_chain(table, row_wise, make_context(task_config))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 
 from distill.errors import BudgetExceededError
 
@@ -32,6 +33,10 @@ class Budget:
             settled = self._settled = self._settled or asyncio.Event()
             await settled.wait()
         self.reserved_usd += worst_usd
+
+    def room_usd(self) -> float:
+        """Return what can be set aside at once."""
+        return math.inf if self.limit_usd is None else self.limit_usd - self.spent_usd - self.reserved_usd
 
     def settle(self, worst_usd: float, spent_usd: float) -> None:
         """Give back a reservation and book what the call cost."""

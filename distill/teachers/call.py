@@ -100,7 +100,7 @@ async def buy_one(order: Order, key: str, till: Till) -> Completion:
             error = failed.error
         failures[error.kind] = failures.get(error.kind, 0) + 1
         _raise_if_fatal(error, till, failures[error.kind])
-        if _fell_back(error, order.request, till, shape):
+        if falls_back(error, order.request, till, shape):
             continue
         pause = pause_s(error, failures[error.kind], till.rng)
         late = time.monotonic() + pause - started > till.terms.deadline_s
@@ -111,10 +111,7 @@ async def buy_one(order: Order, key: str, till: Till) -> Completion:
 
 async def _admit(request: TeacherRequest, till: Till) -> tuple[Permit, float]:
     likely = likely_input_tokens(request.messages) + (request.max_output_tokens or _ASSUMED_ANSWER_TOKENS)
-    worst = 0.0
-    if till.budget.limit_usd is not None:
-        bound = Usage(most_input_tokens(request), 0, request.max_output_tokens or _ASSUMED_ANSWER_TOKENS * 16)
-        worst = till.price.cost(bound)
+    worst = worst_usd(request, till)
     await till.budget.reserve(worst)
     try:
         permit = await till.throttle.admit(likely)
@@ -126,6 +123,14 @@ async def _admit(request: TeacherRequest, till: Till) -> tuple[Permit, float]:
         till.budget.settle(worst, 0.0)
         raise Stopped
     return permit, worst
+
+
+def worst_usd(request: TeacherRequest, till: Till) -> float:
+    """Return what a realtime call can cost at most; 0 where there is no budget to keep."""
+    if till.budget.limit_usd is None:
+        return 0.0
+    bound = Usage(most_input_tokens(request), 0, request.max_output_tokens or _ASSUMED_ANSWER_TOKENS * 16)
+    return till.price.cost(bound)
 
 
 async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: int) -> Completion:
@@ -176,17 +181,24 @@ async def _send(request: TeacherRequest, till: Till, shape: Shape) -> tuple[Repl
         reply = await till.transport.send(wire_body(request, terms.limit, shape), terms.attempt_timeout_s)
     except TeacherError as error:
         raise _Try(error) from error
+    reading, error = understand(reply, request.model, terms)
+    if error is not None:
+        raise _Try(error, reply, reading.usage)
+    return reply, reading
+
+
+def understand(reply: Reply, model: str | None, terms: Terms) -> tuple[Reading, TeacherError | None]:
+    """Read a reply; the error is not None where it holds no answer of `model` (None: of whatever was asked)."""
     if reply.status != 200:
-        raise _Try(classify(reply, terms.secrets), reply)
+        return Reading(), classify(reply, terms.secrets)
     reading = read_reply(reply.body)
     if reading.error_kind is not None:
-        error = TeacherError(redact(reading.error or "", terms.secrets), kind="malformed", status=200)
-        raise _Try(error, reply, reading.usage)
-    if not (terms.allow_model_mismatch or serves(request.model, reading.model_served)):
-        words = (f"{request.model!r} was asked for, {redact(reading.model_served, terms.secrets)!r} answered; "
-                 f"set teacher.allow_model_mismatch: true to take its answers")  # fmt: skip
-        raise _Try(TeacherError(words, kind="wrong_model", status=200), reply, reading.usage)
-    return reply, reading
+        return reading, TeacherError(redact(reading.error or "", terms.secrets), kind="malformed", status=200)
+    if model is None or terms.allow_model_mismatch or serves(model, reading.model_served):
+        return reading, None
+    words = (f"{model!r} was asked for, {redact(reading.model_served, terms.secrets)!r} answered; "
+             f"set teacher.allow_model_mismatch: true to take its answers")  # fmt: skip
+    return reading, TeacherError(words, kind="wrong_model", status=200)
 
 
 def _settle_permit(error: TeacherError, permit: Permit, till: Till) -> None:
@@ -216,7 +228,7 @@ def _raise_if_fatal(error: TeacherError, till: Till, failures: int) -> None:
         raise error
 
 
-def _fell_back(error: TeacherError, request: TeacherRequest, till: Till, sent: Shape) -> bool:
+def falls_back(error: TeacherError, request: TeacherRequest, till: Till, sent: Shape) -> bool:
     """Ask less of a server that refuses the response format; tells whether to try again."""
     if error.kind != "bad_request" or request.response_format is None or sent == "none":
         return False

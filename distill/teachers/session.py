@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from distill.errors import TeacherError, UsageError
 from distill.records.completion import Completion
 from distill.records.runtime import RuntimeConfig
+from distill.teachers.batches.underway import UnderWay, read_under_way
 from distill.teachers.budget import Budget
 from distill.teachers.call import Terms, Till
 from distill.teachers.config import TeacherConfig
@@ -82,9 +83,16 @@ class Teacher:
         return _run(self._look())
 
     def buy(
-        self, orders: Sequence[Order], *, budget: Budget | None = None, on_progress: OnProgress | None = None
+        self,
+        orders: Sequence[Order],
+        *,
+        budget: Budget | None = None,
+        on_progress: OnProgress | None = None,
+        urgent: bool = False,
     ) -> list[Completion]:
         """Buy the answers to `orders`, in their order; one that cannot be had is a Completion with `error_kind`.
+
+        `urgent` orders go out in realtime, also where the mode is batch.
 
         Raises:
             TeacherError: the teacher cannot be used (auth, quota, sunset, wrong model, price unknown, unreachable).
@@ -92,7 +100,8 @@ class Teacher:
             StoreError: the journal cannot be written.
         """
         completions: list[Completion | None] = [None] * len(orders)
-        self.pour(orders, completions.__setitem__, budget=budget, on_progress=on_progress, total=len(orders))
+        self.pour(orders, completions.__setitem__, budget=budget, on_progress=on_progress, total=len(orders),
+                  urgent=urgent)  # fmt: skip
         missing = [order.id for order, completion in zip(orders, completions, strict=True) if completion is None]
         assert not missing, f"orders without a completion: {missing[:5]}"
         return [completion for completion in completions if completion is not None]
@@ -105,6 +114,7 @@ class Teacher:
         budget: Budget | None = None,
         on_progress: OnProgress | None = None,
         total: int | None = None,
+        urgent: bool = False,
     ) -> None:
         """Buy the answers to any number of orders in bounded memory: each goes to `sink(index, completion)`.
 
@@ -122,7 +132,12 @@ class Teacher:
                 done = missing_completion if order.recorded is None else recorded_completion
                 counted(index, done(order, key))
         else:
-            _run(self._pour(orders, counted, budget or Budget(self.config.budget_usd)))
+            purse = budget or Budget(self.config.budget_usd)
+            waiting = read_under_way(self.journal, self.base_url)
+            if self.config.mode == "batch" and not (urgent and not _any_waits(orders, waiting)):
+                _run(self._pour_batches(orders, counted, purse))
+            else:
+                _run(self._pour(_refuse_waiting(orders, waiting) if waiting else orders, counted, purse))
         meter.report(force=True)
 
     async def _pour(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
@@ -130,19 +145,37 @@ class Teacher:
         purchase = Purchase(self.runtime.concurrency, self.runtime.request_timeout_s)
         try:
             async with GroupWriter(self.journal) as writer:
-                till = Till(
-                    terms=self._terms(),
-                    transport=transport,
-                    writer=writer,
-                    throttle=Throttle(self.config.limits, self.runtime.concurrency),
-                    budget=budget,
-                    ledger=self.ledger,
-                    price=self.price,
-                    stopping=lambda: purchase.stopping,
-                )
+                till = self._till(transport, writer, budget, lambda: purchase.stopping)
                 await purchase.run(orders, till, sink)
         finally:
             await transport.close()
+
+    async def _pour_batches(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
+        from distill.teachers.batches.purchase import BatchPurchase  # noqa: PLC0415  (the `openai` client, 1.5 s)
+        from distill.teachers.batches.service import BatchService  # noqa: PLC0415  (likewise)
+
+        terms = self._terms()
+        service = BatchService(self.base_url, self._key, terms.secrets)
+        transport = self._connect()
+        try:
+            async with GroupWriter(self.journal) as writer:
+                till = self._till(transport, writer, budget, lambda: False)
+                await BatchPurchase(service, self.journal, self.base_url).run(orders, till, sink)
+        finally:
+            await service.close()
+            await transport.close()
+
+    def _till(self, transport: Transport, writer: GroupWriter, budget: Budget, stopping: Callable[[], bool]) -> Till:
+        return Till(
+            terms=self._terms(),
+            transport=transport,
+            writer=writer,
+            throttle=Throttle(self.config.limits, self.runtime.concurrency),
+            budget=budget,
+            ledger=self.ledger,
+            price=self.price,
+            stopping=stopping,
+        )
 
     async def _look(self) -> Standing:
         transport = self._connect()
@@ -188,10 +221,8 @@ def open_teacher(
     Raises:
         TeacherError: of kind `auth`: the key is not set; of kind `connection`: the rehearsal did not start.
         StoreError: the journal cannot be opened.
-        UsageError: `runtime.journal` is of an unknown kind, or `teacher.mode` is batch.
+        UsageError: `runtime.journal` is of an unknown kind.
     """
-    if config.mode == "batch":
-        raise UsageError("teacher.mode: batch is not supported yet; use realtime")
     key = _find_key(config)
     journal = open_journal(journal_url(runtime))
     try:
@@ -203,6 +234,21 @@ def open_teacher(
             yield Teacher(config, runtime, journal, config.base_url or OPENAI_URL, key, client)
     finally:
         journal.close()
+
+
+def _any_waits(orders: Iterable[Order], waiting: Sequence[UnderWay]) -> bool:
+    return bool(waiting) and any(batch.holds(o.request.key(o.sample)) for o in orders for batch in waiting)
+
+
+def _refuse_waiting(orders: Iterable[Order], waiting: Sequence[UnderWay]) -> Generator[Order]:
+    """Pass orders on, but for those that a batch under way already pays for."""
+    for order in orders:
+        if order.recorded is None and _any_waits([order], waiting):
+            raise UsageError(
+                f"{order.id}: a batch that an earlier run left under way will answer this; run with teacher.mode: "
+                f"batch to wait for it, or cancel it at the provider"
+            )
+        yield order
 
 
 def _find_key(config: TeacherConfig) -> str:

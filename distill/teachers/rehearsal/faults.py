@@ -10,7 +10,24 @@ from distill.errors import UsageError
 
 KINDS = ("429", "429_retry", "500", "503", "timeout", "reset", "slow", "invalid_json", "empty_choice", "refusal",
          "truncated", "wrong_model", "key_echo", "no_usage", "400", "401", "quota", "no_choices", "html")  # fmt: skip
-SETTINGS = ("seed", "first", "timeout_s", "retry_after_s", "rps", "window_s", "no_schema", "no_logprobs", "after")
+SETTINGS = ("seed", "first", "timeout_s", "retry_after_s", "rps", "window_s", "no_schema", "no_logprobs", "after",
+            "batch_polls", "batch_expire", "batch_cancel", "batch_fail", "batch_first", "batch_most")  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPlan:
+    """How batches go: looks until one is over (`polls`), and what befalls the first `first` ones.
+
+    `expire`, `cancel`: the share of lines that is answered before the batch expires or is cancelled; `fail`: refused
+    at once. `most`: more lines than this are refused.
+    """
+
+    polls: int = 1
+    expire: float | None = None
+    cancel: float | None = None
+    fail: bool = False
+    first: int = 1
+    most: int = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +48,7 @@ class FaultPlan:
     window_s: float = 1.0
     no_schema: bool = False
     no_logprobs: bool = False
+    batch: BatchPlan = BatchPlan()
 
     def draw(self, prompt: str, turn: int, number: int) -> str | None:
         """Return the fault for the `turn`-th time (from 1) this prompt is asked, or None."""
@@ -75,4 +93,12 @@ def parse_faults(spec: str) -> FaultPlan:
         window_s=settings.get("window_s", 1.0),
         no_schema=bool(settings.get("no_schema", 0)),
         no_logprobs=bool(settings.get("no_logprobs", 0)),
+        batch=BatchPlan(
+            polls=int(settings.get("batch_polls", 1)),
+            expire=settings.get("batch_expire"),
+            cancel=settings.get("batch_cancel"),
+            fail=bool(settings.get("batch_fail", 0)),
+            first=int(settings.get("batch_first", 1)),
+            most=int(settings.get("batch_most", 50_000)),
+        ),
     )

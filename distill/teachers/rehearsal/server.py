@@ -55,7 +55,7 @@ class Desk:
 
 def build_app(desk: Desk) -> Starlette:
     """Build the application around a desk."""
-    batches = BatchDesk(lambda body: _batched(desk, body))
+    batches = BatchDesk(lambda body: _batched(desk, body), desk.faults.batch)
 
     async def chat(request: Request) -> Response:
         desk.in_flight += 1
@@ -178,7 +178,11 @@ def _batched(desk: Desk, body: Mapping[str, Any]) -> tuple[int, dict[str, Json]]
         return 400, {"error": {"message": "no user message", "code": "invalid_request_error"}}
     digest = prompt_digest(prompt)
     desk.asked[digest] += 1
+    if (desk.faults.no_schema and body.get("response_format")) or (desk.faults.no_logprobs and body.get("logprobs")):
+        return 400, {"error": {"message": "response_format is not supported by this model", "code": "bad"}}
     fault = desk.faults.draw(prompt, desk.asked[digest], desk.asked.total())
+    if fault in ("refusal", "truncated", "wrong_model", "no_usage", "empty_choice"):
+        return 200, _spoil(fault, complete(body, prompt, desk.knowledge, turn=1), body, prompt)
     if fault is not None:
         return 500, {"error": {"message": "a fault that was asked for", "code": "server_error"}}
     desk.answered[digest] += 1

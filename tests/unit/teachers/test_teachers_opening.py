@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from distill.errors import DataError, TeacherError, UsageError
+from distill.errors import DataError, TeacherError
 from distill.records.completion import Message
 from distill.teachers import TeacherConfig, build_requests, estimate, find_price, open_teacher, provider_identity
 
@@ -66,11 +66,6 @@ def test_the_rehearsal_dies_with_its_parent(rehearsal, runtime, tmp_path):
 def test_missing_knowledge_is_one_clear_line(rehearsal, runtime, tmp_path):
     broken = rehearsal.model_copy(update={"knowledge": ("nowhere.jsonl",)})
     with pytest.raises(DataError, match=r"nowhere\.jsonl"), open_teacher(broken, runtime, resolve=tmp_path):
-        pass
-
-
-def test_batch_is_refused_before_any_spend(config, runtime):
-    with pytest.raises(UsageError, match="batch"), open_teacher(config.model_copy(update={"mode": "batch"}), runtime):
         pass
 
 

@@ -1,0 +1,245 @@
+"""A purchase in batches: one journal with realtime, so a batch holds only what nobody has bought or is buying.
+
+Each batch is noted before it is made. What is finished is stored before it is handed on; the rest goes into the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import NamedTuple
+
+from distill.errors import TeacherError
+from distill.records.completion import Completion, Usage
+from distill.teachers.batches.lines import MOST_BYTES, MOST_REQUESTS, Line, read_lines, write_line
+from distill.teachers.batches.service import Batch, BatchService
+from distill.teachers.batches.underway import UnderWay, begin, new_owner, read_under_way
+from distill.teachers.call import Till, completion_of_entry, failed_completion, falls_back, understand, worst_usd
+from distill.teachers.failures import FATAL_KINDS, redact, redact_bytes
+from distill.teachers.journal import Journal
+from distill.teachers.journal.protocol import Answer, Attempt, Entry, Failure, Intent, Release
+from distill.teachers.protocol import Order
+from distill.teachers.purchase import Sink
+from distill.teachers.replay import recorded_completion
+from distill.teachers.retry import is_worth_retrying
+from distill.teachers.tokens import estimated_usage
+
+_FIRST_POLL_S, _MOST_POLL_S = 1.0, 60.0
+_MOST_SENDS = 4
+
+
+class _Place(NamedTuple):
+    place: int
+    order: Order
+
+
+class BatchPurchase:
+    """One run over orders. `journal` is read for batches that an earlier run left under way."""
+
+    def __init__(self, service: BatchService, journal: Journal, base_url: str) -> None:
+        self._service, self._journal, self._base_url = service, journal, base_url
+        self._owner = new_owner()
+        self._asks: dict[str, list[_Place]] = {}
+        self._orders: dict[str, Order] = {}
+        self._sends: Counter[str] = Counter()
+        self._failures: Counter[tuple[str, str]] = Counter()
+        self._todo: list[str] = []
+        self._held: list[str] = []
+        self._under_way: list[UnderWay] = []
+
+    async def run(self, orders: Iterable[Order], till: Till, sink: Sink) -> None:
+        """Buy every order and hand its completion to `sink(index, completion)`; a batch left under way is waited for.
+
+        Raises:
+            TeacherError: a batch was refused or cancelled, or a failure that every other order would meet as well.
+            BudgetExceededError: the next request could pass the budget, and nothing under way can change that.
+            StoreError: the journal cannot be written.
+        """
+        try:
+            self._under_way = read_under_way(self._journal, self._base_url)
+            self._gather(orders, till, sink)
+            await self._claim(list(self._asks), till, sink)
+            self._todo = [key for key in self._todo if not any(batch.holds(key) for batch in self._under_way)]
+            pause_s = _FIRST_POLL_S
+            while self._todo or self._held or self._under_way:
+                while self._todo and await self._submit(till):
+                    pause_s = _FIRST_POLL_S
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 1.5, _MOST_POLL_S)
+                for batch in list(self._under_way):
+                    await self._tend(batch, till, sink)
+                await self._claim(self._held, till, sink)
+        finally:
+            await self._leave(till)
+
+    def _gather(self, orders: Iterable[Order], till: Till, sink: Sink) -> None:
+        for place, order in enumerate(orders):
+            key = order.request.key(order.sample)
+            if order.recorded is not None:
+                till.ledger.recorded += 1
+                sink(place, recorded_completion(order, key))
+            else:
+                self._asks.setdefault(key, []).append(_Place(place, order))
+                self._orders[key] = order
+
+    async def _claim(self, keys: list[str], till: Till, sink: Sink) -> None:
+        """Claim in the journal: hits are handed on, claims are to do, what others are buying is held."""
+        self._held = []
+        intents = [Intent(key, self._orders[key].sample, self._orders[key].request) for key in keys]
+        results = await till.writer.write(*intents) if intents else []
+        for key, result in zip(keys, results, strict=True):
+            if isinstance(result, Entry):
+                till.ledger.journal_hits += len(self._asks[key])
+                completion = completion_of_entry(self._orders[key], result)
+                till.ledger.hits_usd += completion.cost_usd or 0.0
+                self._hand_on(key, completion, sink)
+            else:
+                (self._todo if result == "claimed" else self._held).append(key)
+
+    async def _submit(self, till: Till) -> bool:
+        """Make a batch of as much as limits and budget take; False where the budget first needs something back.
+
+        Raises:
+            BudgetExceededError: not one more request fits, and nothing is under way that could give back.
+            TeacherError: the provider refuses the batch, or one request is larger than a batch may be.
+        """
+        lines, worst = self._fill(till)
+        if not lines:
+            if any(batch.worst_usd for batch in self._under_way):
+                return False
+            worst = worst_usd(self._orders[self._todo[0]].request, till) * till.price.batch_factor
+            await till.budget.reserve(worst)
+            till.budget.settle(worst, 0.0)
+            return True
+        chunk = self._todo[: len(lines)]
+        await till.budget.reserve(worst)
+        batch = begin(self._base_url, chunk, worst, till.shape)
+        try:
+            await till.writer.write(batch.note(self._owner))
+            batch.id = (await self._service.create(await self._service.upload(b"".join(lines)), batch.token)).id
+            await till.writer.write(batch.note(self._owner))
+        except TeacherError as error:
+            till.budget.settle(worst, 0.0)
+            if error.status is not None:  # refused: there is no batch to look for
+                await till.writer.write(batch.forget())
+            raise
+        self._todo = self._todo[len(chunk) :]
+        self._sends.update(chunk)
+        self._under_way.append(batch)
+        return True
+
+    def _fill(self, till: Till) -> tuple[list[bytes], float]:
+        """Write lines as long as they fit; returns them with their worst cost."""
+        lines: list[bytes] = []
+        size, worst, room = 0, 0.0, till.budget.room_usd()
+        for key in self._todo[:MOST_REQUESTS]:
+            line = write_line(key, self._orders[key], till.terms.limit, till.shape)
+            bound = worst_usd(self._orders[key].request, till) * till.price.batch_factor
+            if len(line) > MOST_BYTES:
+                raise TeacherError(
+                    f"{self._orders[key].id}: the request is larger than a batch may be", kind="bad_request"
+                )
+            if size + len(line) > MOST_BYTES or worst + bound > room:
+                break
+            lines.append(line)
+            size, worst = size + len(line), worst + bound
+        return lines, worst
+
+    async def _tend(self, batch: UnderWay, till: Till, sink: Sink) -> None:
+        """Look at a batch; store and hand on what it brought when it is over."""
+        found = await (self._service.find(batch.token) if batch.id is None else self._service.look(batch.id))
+        if found is not None and found.state == "working":
+            batch.id = found.id
+            await till.writer.write(batch.note(self._owner))
+            return
+        files = [await self._service.fetch(file) for file in (() if found is None else found.files)]
+        lines = {line.key: line for file in files for line in read_lines(file)}
+        stored = self._journal.lookup(lines)
+        for key, line in lines.items():
+            if key not in stored:
+                await self._take(line, batch, till, sink)
+            elif key in self._asks:
+                self._hand_on(key, completion_of_entry(self._orders[key], stored[key]), sink)
+        for key in [key for key in self._asks if batch.holds(key) and key not in lines]:
+            error = TeacherError("the batch ended before this request's turn", kind="timeout")
+            await self._again(key, error, batch, till, sink)
+        await till.writer.write(batch.forget())
+        till.budget.settle(batch.worst_usd, 0.0)
+        self._under_way.remove(batch)
+        if found is not None:
+            _raise_if_over(found, len(lines))
+
+    async def _take(self, line: Line, batch: UnderWay, till: Till, sink: Sink) -> None:
+        """Store one line's answer, or what became of it."""
+        order = self._orders.get(line.key)
+        if line.reply is None:
+            error = TeacherError(redact(line.problem or "no response", till.terms.secrets), kind="overloaded")
+            await self._again(line.key, error, batch, till, sink)
+            return
+        reading, error = understand(line.reply, None if order is None else order.request.model, till.terms)
+        text = reading.text + (reading.rationale or "")
+        usage = reading.usage or (Usage() if order is None else estimated_usage(order.request, text))
+        spent = till.price.cost(usage, batch=True) if line.reply.status == 200 else 0.0
+        till.ledger.attempts += 1
+        till.budget.settle(0.0, spent)
+        if error is not None:
+            till.ledger.waste(error.kind, spent, assumed=False)
+            words, status = redact(str(error), till.terms.secrets), line.reply.status
+            till.writer.write(Attempt(line.key, time.time(), 0.0, status, error.kind, words, spent, line.request_id))
+            await self._again(line.key, error, batch, till, sink)
+            return
+        till.ledger.book(usage, spent, batch=True)
+        till.ledger.models_served[reading.model_served] += 1
+        answer = Answer(line.key, redact_bytes(line.reply.body, till.terms.secrets), reading.model_served,
+                        line.request_id or reading.request_id, reading.fingerprint, usage, spent, 0.0,
+                        max(1, self._sends[line.key]), batch=True,
+                        shape_sent=None if batch.shape == "asked" else batch.shape)  # fmt: skip
+        await till.writer.write(Attempt(line.key, time.time(), 0.0, 200, None, None, spent, line.request_id), answer)
+        if order is not None:
+            self._hand_on(line.key, completion_of_entry(order, Entry(line.key, answer, None)), sink)
+
+    async def _again(self, key: str, error: TeacherError, batch: UnderWay, till: Till, sink: Sink) -> None:
+        """Put a request that brought no answer into the next batch, or end it as a counted failure."""
+        if not self._asks.get(key):
+            return
+        order = self._orders[key]
+        self._failures[key, error.kind] += 1
+        if error.kind in FATAL_KINDS or error.kind == "auth":
+            raise error
+        worth = is_worth_retrying(error, self._failures[key, error.kind]) and self._sends[key] < _MOST_SENDS
+        if falls_back(error, order.request, till, batch.shape) or worth:
+            self._todo.append(key)
+            return
+        failure = Failure(key, error.kind, redact(str(error), till.terms.secrets), max(1, self._sends[key]))
+        await till.writer.write(failure)
+        till.ledger.errors[error.kind] += len(self._asks[key])
+        self._hand_on(key, failed_completion(order, failure), sink)
+
+    def _hand_on(self, key: str, completion: Completion, sink: Sink) -> None:
+        """Hand one answer to every order that asked for it."""
+        for place, order in self._asks[key]:
+            sink(place, replace(completion, id=order.id, sample=order.sample))
+        self._asks[key] = []
+
+    async def _leave(self, till: Till) -> None:
+        """Leave batches under way for the next purchase, and give back what was claimed."""
+        held = [key for key in self._asks if any(batch.holds(key) for batch in self._under_way)]
+        now = time.time()
+        sent = [Attempt(key, now, 0.0, None, "cut_off", None, None, None) for key in held if self._asks[key]]
+        notes = [batch.note(self._owner, minded=False) for batch in self._under_way]
+        for batch in self._under_way:
+            till.budget.settle(batch.worst_usd, 0.0)
+        if sent or notes or self._todo:
+            await till.writer.write(*sent, *notes, Release((*self._todo, *(attempt.key for attempt in sent))))
+
+
+def _raise_if_over(batch: Batch, kept: int) -> None:
+    if batch.state == "failed":
+        raise TeacherError(f"the provider refused batch {batch.id}: {batch.problem or 'no reason given'}",
+                           kind="bad_request")  # fmt: skip
+    if batch.state == "cancelled":
+        raise TeacherError(f"batch {batch.id} was cancelled at the provider; the {kept} answers it brought are kept: "
+                           f"run again to buy the rest", kind="overloaded")  # fmt: skip

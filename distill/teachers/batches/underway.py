@@ -1,0 +1,74 @@
+"""Batches under way, noted in the journal before they are made: the next run finds them, whatever ended this one."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from distill.teachers.journal import Journal
+from distill.teachers.journal.owner import Owner, host_name, new_owner
+from distill.teachers.journal.protocol import Note
+from distill.teachers.requests import Shape
+
+_PREFIX = "batch:"
+_SHORT = 16
+MINDED_S = 300.0
+"""A batch that nobody has looked at for so long is free to be minded by another process on another machine."""
+
+
+@dataclass(slots=True)
+class UnderWay:
+    """One batch, and who minds it. `id` is None from the note until the provider has answered."""
+
+    base_url: str
+    keys: frozenset[str]
+    id: str | None = None
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    worst_usd: float = 0.0
+    """Set aside in this run's budget; 0 for a batch of an earlier run."""
+    shape: Shape = "asked"
+
+    def holds(self, key: str) -> bool:
+        """Tell whether the request with this key is in the batch."""
+        return key[:_SHORT] in self.keys
+
+    def note(self, minder: Owner, *, minded: bool = True) -> Note:
+        """Return the note to store; it says that `minder` minds the batch from now on, or (not `minded`) nobody."""
+        who = [minder.name, minder.host, minder.pid, minder.born]
+        said = {"id": self.id, "base_url": self.base_url, "keys": sorted(self.keys), "shape": self.shape,
+                "minder": who, "until": time.time() + MINDED_S if minded else 0.0}  # fmt: skip
+        return Note(_PREFIX + self.token, json.dumps(said))
+
+    def forget(self) -> Note:
+        """Return the note that says that all of it is in the journal."""
+        return Note(_PREFIX + self.token, None)
+
+
+def begin(base_url: str, keys: Sequence[str], worst_usd: float, shape: Shape) -> UnderWay:
+    """Return a batch that is about to be made."""
+    return UnderWay(base_url, frozenset(key[:_SHORT] for key in keys), worst_usd=worst_usd, shape=shape)
+
+
+def read_under_way(journal: Journal, base_url: str) -> list[UnderWay]:
+    """Return the batches at `base_url` that no living process minds.
+
+    Raises:
+        StoreError: the journal cannot be read.
+    """
+    found: list[UnderWay] = []
+    here, now = host_name(), time.time()
+    for name, value in journal.notes(_PREFIX).items():
+        said: dict[str, Any] = json.loads(value)
+        minder = Owner(*said["minder"])
+        if said["base_url"] == base_url and not minder.is_alive(said["until"], now, here):
+            keys = frozenset(str(key) for key in said["keys"])
+            token = name.removeprefix(_PREFIX)
+            found.append(UnderWay(base_url, keys, said["id"], token, shape=said["shape"]))
+    return found
+
+
+__all__ = ["UnderWay", "begin", "new_owner", "read_under_way"]
