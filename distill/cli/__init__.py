@@ -34,6 +34,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "promote": ("distill.cli.promote", "Move a channel onto a run's student; refuses unless the gate said promote."),
     "rollback": ("distill.cli.rollback", "Move a channel back to an earlier version."),
     "channels": ("distill.cli.channels", "Show channels and their history."),
+    "evidence": (
+        "distill.cli.evidence",
+        "Write what a run can testify (AI Act headings), as a folder that can be checked.",
+    ),
     "schema": ("distill.cli.schema", "JSON Schema of the config, for editors; or the tables' schemas."),
     "doctor": ("distill.cli.doctor", "Check the machine and say what to do."),
     "serve": ("distill.cli.serve", "OpenAI-compatible endpoint: student first, teacher when unsure."),
