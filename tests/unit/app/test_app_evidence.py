@@ -7,8 +7,8 @@ import pytest
 from fakes.small_run import make_small_run
 
 from distill.app.evidence import verify_evidence, write_evidence
-from distill.app.promotion import promote, rollback
 from distill.app.runs import Run
+from distill.engine.channels import Channels, hash_files
 from distill.errors import DataError, UsageError
 from distill.reports.annex import HEADINGS, Fact, annex_json, render_annex
 
@@ -16,6 +16,14 @@ from distill.reports.annex import HEADINGS, Fact, annex_json, render_annex
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     return make_small_run(tmp_path)
+
+
+def _promote(run: Run, action: str = "promote", why: str = "all rules pass") -> None:
+    channels, student = Channels(run.state_dir), run.artifact("evaluate") / "student"
+    metadata = {"run": run.id, "decision": run.facts["verdict"], "files": hash_files(student)}
+    version = len(channels.history("production"))
+    target = str(student.relative_to(run.state_dir))
+    channels.move("production", target, expected_version=version, who="ann", why=why, action=action, metadata=metadata)
 
 
 def _json(path: Path) -> object:
@@ -76,9 +84,9 @@ def test_events_are_in_order_and_a_broken_log_line_is_said(run: Run, tmp_path: P
 def test_an_override_and_a_rollback_are_kept_with_who_and_why(tmp_path: Path) -> None:
     good = make_small_run(tmp_path)
     held = make_small_run(tmp_path, "20260102-000000-bbbbbb", wrong=9, verdict="hold")
-    promote(good, "production", force=False, reason=None)
-    promote(held, "production", force=True, reason="the old one is too dear")
-    rollback(held.state_dir, "production", None, "customers complained")
+    _promote(good)
+    _promote(held, "force", "the old one is too dear")
+    Channels(held.state_dir).rollback("production", who="bo", why="customers complained")
     write_evidence(held, tmp_path / "out")
     oversight = _json(tmp_path / "out" / "human-oversight.json")
     records = oversight["overrides_and_rollbacks"]
@@ -90,7 +98,7 @@ def test_an_override_and_a_rollback_are_kept_with_who_and_why(tmp_path: Path) ->
 
 
 def test_the_chain_can_be_checked_again_from_the_folder_alone(run: Run, tmp_path: Path) -> None:
-    promote(run, "production", force=False, reason=None)
+    _promote(run)
     write_evidence(run, tmp_path / "out")
     promotions = _json(tmp_path / "out" / "promotions.json")
     assert promotions["channels"]["production"]["is_sound"]
@@ -99,7 +107,7 @@ def test_the_chain_can_be_checked_again_from_the_folder_alone(run: Run, tmp_path
 
 
 def test_a_changed_promotion_breaks_the_chain_and_the_manifest(run: Run, tmp_path: Path) -> None:
-    promote(run, "production", force=False, reason=None)
+    _promote(run)
     write_evidence(run, tmp_path / "out")
     history = tmp_path / "out" / "channels" / "production.jsonl"
     history.write_text(history.read_text().replace('"decision":"promote"', '"decision":"hold"'))
@@ -110,7 +118,7 @@ def test_a_changed_promotion_breaks_the_chain_and_the_manifest(run: Run, tmp_pat
 
 
 def test_a_student_changed_after_its_promotion_is_found(run: Run, tmp_path: Path) -> None:
-    promote(run, "production", force=False, reason=None)
+    _promote(run)
     (run.artifact("evaluate") / "student" / "weights.bin").write_text("other")
     manifest = write_evidence(run, tmp_path / "out")
     assert manifest["damaged_or_gone"] == ["evaluate"]
