@@ -5,11 +5,11 @@ What is known of the held-out set are digests of word runs, hashes of words and 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from typing import Literal, cast
 
 import numpy as np
+import xxhash
 from pydantic import Field
 
 from distill.filters.base import TableFilter
@@ -23,7 +23,6 @@ from distill.similarity import best_cosines, cross_set_pairs, normalise
 
 RUN_WORDS = 13
 """Length of the word runs that count as copied (Brown et al. 2020, arXiv:2005.14165, appendix C)."""
-HASH_CHARS = 16
 _BY_RUN = Verdict(False, "contamination", "shares 13 words with a held-out row")
 
 
@@ -85,12 +84,15 @@ def _find_paraphrases(
 
 
 def hash_runs(text: str) -> Iterator[str]:
-    """Yield the digests (16 hex digits) of a text's 13-word runs; of the whole text when it is shorter."""
-    words = normalise(text).split()
-    for start in range(max(1, len(words) - RUN_WORDS + 1)):
-        run = " ".join(words[start : start + RUN_WORDS])
+    """Yield the xxh3 digests (16 hex digits) of a text's 13-word runs; of the whole text when it is shorter."""
+    normal = normalise(text)
+    starts = [0]
+    for word in normal.split(" "):
+        starts.append(starts[-1] + len(word) + 1)
+    for first in range(max(1, len(starts) - RUN_WORDS)):
+        run = normal[starts[first] : starts[min(first + RUN_WORDS, len(starts) - 1)] - 1]
         if run:
-            yield hashlib.sha256(run.encode("utf-8", "surrogatepass")).hexdigest()[:HASH_CHARS]
+            yield xxhash.xxh3_64_hexdigest(run.encode("utf-8", "surrogatepass"))
 
 
 class Contamination(TableFilter):

@@ -41,7 +41,18 @@ class HedgeConfig(Frozen):
     """Characters of the answer's start that are looked at: a caveat further on is no evasion."""
 
 
+_SIGNS = (
+    "not", "n't", "n’t", "dont", "cant", "hard to", "difficult", "difficile", "difícil", "impossible", "unable",
+    "depend", "dépend", "as of my", "my knowledge", "my training", "consult", "without", "nicht", "schwer",
+    "kommt darauf", "ohne", "suis pas", "no estoy", "non sono", "não tenho", "weet", "不", "难以",
+)  # fmt: skip
+"""What every hedge has one of: looking for words is quicker than looking for phrases."""
+
+
 def _hedge(config: HedgeConfig, answer: str | None) -> Verdict:
+    head = (answer or "")[: config.first_chars].lower()
+    if not any(sign in head for sign in _SIGNS):
+        return KEEP
     found = _HEDGES.search(answer or "", 0, config.first_chars)
     return Verdict(False, "hedge", cut(found.group())) if found else KEEP
 

@@ -39,37 +39,50 @@ def _is_any(_: str) -> bool:
     return True
 
 
-def _has_at(text: str) -> bool:
-    return "@" in text
-
-
 def _is_phone(text: str) -> bool:
     digits = sum(char.isdigit() for char in text)
     return digits >= 8 if text.startswith("+") else 9 <= digits <= 12
 
 
-class _Kind(NamedTuple):
-    """`hint` is quick and must hold wherever `pattern` could."""
+Hint = Literal["digits", "words", "at"]
 
-    hint: Callable[[str], object]
+
+class _Kind(NamedTuple):
+    """`hints` are quick: where none of them holds, `pattern` cannot."""
+
+    hints: tuple[Hint, ...]
     pattern: re.Pattern[str]
     is_valid: Callable[[str], bool]
 
 
-_EIGHT_DIGITS = re.compile(r"\d(?:[ ().\[\]/-]{0,3}\d){7}", re.ASCII).search
-_LONG_WORD = re.compile(r"[A-Za-z0-9_.-]{16}|-----BEGIN").search
+_EIGHT_DIGITS = re.compile(r"\d(?:[ ().\[\]/-]{0,3}\d){7}", re.ASCII)
+_LONG_WORD_CHARS = 15
+
+
+def find_hints(text: str) -> set[Hint]:
+    """Return what a text has that personal data need: eight digits in a row, a word of 15 characters, an @."""
+    found: set[Hint] = set()
+    if _EIGHT_DIGITS.search(text):
+        found.add("digits")
+    if len(text) >= _LONG_WORD_CHARS and max(map(len, text.split()), default=0) >= _LONG_WORD_CHARS:
+        found.add("words")
+    if "@" in text:
+        found.add("at")
+    if "-----BEGIN" in text:
+        found.add("words")
+    return found
+
+
 _KINDS: dict[PiiKind, _Kind] = {
-    "card": _Kind(
-        _EIGHT_DIGITS, re.compile(r"(?<![\d.,-])[2-6]\d(?:[ -]?\d){11,17}(?![\d-]|[.,]\d)", re.ASCII), is_card
-    ),
+    "card": _Kind(("digits",), re.compile(r"(?<![\d.,-])[2-6]\d(?:[ -]?\d){11,17}(?![\d-]|[.,]\d)", re.ASCII), is_card),
     "iban": _Kind(
-        re.compile(r"[A-Z]{2}\d{2}").search,
+        ("digits", "words"),
         re.compile(r"\b[A-Z]{2}\d{2}(?:[A-Z0-9]{11,30}|(?:[ -][A-Z0-9]{4}){2,7}(?:[ -][A-Z0-9]{1,4})?)\b"),
         is_iban,
     ),
-    "email": _Kind(_has_at, re.compile(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}\b"), _is_any),
+    "email": _Kind(("at",), re.compile(r"[A-Za-z0-9._%+-]+@(?:[A-Za-z0-9-]+\.)+[A-Za-z]{2,24}\b"), _is_any),
     "phone": _Kind(
-        _EIGHT_DIGITS,
+        ("digits",),
         re.compile(
             r"(?<![\w+])\+[1-9]\d{0,2}(?:[ .-]?\(?\d{1,4}\)?){2,5}\d(?!\w)"
             r"|(?<![\w-])\(?\d{3}\)?[ .-]\d{3}[.-]\d{4}(?!\w)"
@@ -79,7 +92,7 @@ _KINDS: dict[PiiKind, _Kind] = {
         _is_phone,
     ),
     "key": _Kind(
-        _LONG_WORD,
+        ("words",),
         re.compile(
             r"\b(?:sk-[A-Za-z0-9_-]{20,}|[sr]k_(?:live|test)_[A-Za-z0-9]{16,}|AKIA[0-9A-Z]{16}"
             r"|gh[pousr]_[A-Za-z0-9]{36}"
@@ -96,9 +109,10 @@ _KINDS: dict[PiiKind, _Kind] = {
 
 def find_pii(text: str, kinds: Sequence[PiiKind] = KINDS) -> Iterator[Found]:
     """Yield the personal data of a text, kind by kind in the order of `kinds`."""
-    for kind in kinds:
-        hint, pattern, is_valid = _KINDS[kind]
-        if hint(text):
+    hints = find_hints(text)
+    for kind in kinds if hints else ():
+        needed, pattern, is_valid = _KINDS[kind]
+        if not hints.isdisjoint(needed):
             for found in pattern.finditer(text):
                 if is_valid(found.group()):
                     yield Found(kind, found.start(), found.end())

@@ -39,7 +39,7 @@ def _reread_nothing(text: str) -> Reread:
 class Heldout:
     """What filters may know of the sealed rows: never their text.
 
-    `runs` are digests (first 16 hex digits of sha256) of 13-word runs; `words` are the rows as sets of 64-bit word
+    `runs` are digests (16 hex digits of xxh3) of 13-word runs; `words` are the rows as sets of 64-bit word
     hashes; `vectors` are their embeddings (one unit row each), where the config asks for them.
     """
 
