@@ -69,7 +69,7 @@ for i, m in enumerate(MinHash.bulk([[w.encode() for w in set(t.lower().split())]
 PEER_PROGRAM = """
 import json, sys, time, resource
 texts = json.load(open(sys.argv[1]))
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize() // 1024
 kept_sketches = {{}}
 started, cpu = time.perf_counter(), time.process_time()
 {body}
@@ -81,6 +81,10 @@ print(json.dumps(dict(rows=len(texts), seconds=seconds, cpu_s=cpu_s, kept=len(ke
 
 def peak_kb() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def now_kb() -> int:
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * resource.getpagesize() // 1024
 
 
 def show(title: str, header: list[str], rows: list[list[object]]) -> None:
@@ -157,7 +161,7 @@ def child_dedup(path: str) -> None:
 
     near_duplicate_pairs(["warm up the code", "of numpy and the regular expressions"], THRESHOLD)
     texts = json.loads(Path(path).read_text(encoding="utf-8"))
-    before, started, cpu = peak_kb(), time.perf_counter(), time.process_time()
+    before, started, cpu = now_kb(), time.perf_counter(), time.process_time()
     copies = find_copies(near_duplicate_pairs(texts, THRESHOLD))
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu
     facts = {"rows": len(texts), "seconds": seconds, "cpu_s": cpu_s, "kept": len(texts) - len(copies)}
@@ -233,7 +237,7 @@ def child_chain(rows: int) -> None:
     context = planted.make_context(
         planted.TASKS["json"], Heldout(frozenset(run for text in sealed for run in hash_runs(text)))
     )
-    before = peak_kb()
+    before = now_kb()
     wall, cpu = time.perf_counter(), time.process_time()
     result = run_chain(table, specs, context)
     facts = {"rows": rows, "seconds": time.perf_counter() - wall, "cpu_s": time.process_time() - cpu}

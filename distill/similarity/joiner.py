@@ -17,7 +17,7 @@ from distill.similarity.shingles import U64, WORDS, ShingleSets, Shingling, enco
 I64 = NDArray[np.int64]
 Sides = NDArray[np.int8]
 _WINDOW = 128
-_CHUNK_PAIRS = 1 << 15
+_CHUNK_PAIRS = 1 << 11
 _LOW = np.uint64(0xFFFFFFFF)
 
 

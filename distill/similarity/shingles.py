@@ -22,8 +22,8 @@ from distill.similarity.normalise import normalise, split_words
 
 U64 = NDArray[np.uint64]
 _MIX = np.uint64(0x9E3779B97F4A7C15)
-_CHUNK_SHINGLES = 1 << 18
-_CHUNK_SETS = 1 << 14
+_CHUNK_SHINGLES = 1 << 16
+_CHUNK_SETS = 1 << 11
 Number = TypeVar("Number", np.uint32, np.uint64)
 
 
