@@ -1,7 +1,7 @@
 """The gateway under load. Load generator, gateway and mock upstream are processes of their own; the peer, litellm's
 proxy, runs in the same rounds from an environment of its own (--peers; made in ~/.cache where it is missing).
 
-python benchmarks/bench_serve.py [--peers] [--seconds 20] [--student DIR] [--only overhead,crowd,faults,batching,log]
+python benchmarks/bench_serve.py [--peers] [--seconds 20] [--student DIR] [--only overhead,crowd,...]
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import os
+import shutil
 import socket
 import statistics
 import subprocess
@@ -240,6 +241,43 @@ def measure_batching(student: Path, folder: Path) -> None:
             print(f"{clients:8}{size:7}{rate:11.0f}{p95:9.1f}")
 
 
+def measure_rollback(student: Path, folder: Path) -> None:
+    """From the rollback of a real channel to the first answer of the version before, that one warm and not."""
+    from distill.engine.channels import Channels
+
+    print(f"\nrollback, {student}, in process: from the channel's move to the first answer of the earlier version")
+    for warm in (True, False):
+        state, port = folder / f"state-{warm}", free_port()
+        channels = Channels(state)
+        for number in range(2):
+            shutil.copytree(student, state / f"student-{number}")
+            channels.move("production", f"student-{number}", expected_version=number, who="bench", why="bench")
+        config = folder / f"rollback-{warm}.yaml"
+        config.write_text(f"log: null\nkeep_warm: {str(warm).lower()}\n")
+        command = [sys.executable, HERE, "--role", "gateway", "--port", port, "--config", config, "--state", state]
+        with running(*command):
+            url = f"http://127.0.0.1:{port}/v1"
+            wait_for(url)
+
+            async def go(url: str = url, channels: Channels = channels) -> tuple[float, int]:
+                async with aiohttp.ClientSession() as session:
+                    for _ in range(40):  # time for the earlier version to become warm
+                        await post(session, url)
+                        await asyncio.sleep(0.25)
+                    begin, asked = time.perf_counter(), 0
+                    channels.rollback("production", who="bench", why="bench")
+                    while asked := asked + 1:
+                        _, _, text = await post(session, url)
+                        if json.loads(text)["model"] == "production@3":
+                            return time.perf_counter() - begin, asked
+                    raise AssertionError
+
+            seconds, asked = asyncio.run(go())
+        print(
+            f"previous version {'warm' if warm else 'cold'}: {seconds:.2f} s, {asked} requests meanwhile, all answered"
+        )
+
+
 @contextmanager
 def litellm(folder: Path, upstream_port: int) -> Iterator[str]:
     place = Path.home() / ".cache" / "distill-bench" / "litellm"
@@ -303,9 +341,13 @@ def be_gateway(options: argparse.Namespace) -> None:
 
     configure_logging("warning")
     config = read_section(options.config, ServeConfig)
-    given = UpstreamConfig(base_url=options.url, model="m", logprobs=False, timeout_s=2)
+    given = UpstreamConfig(base_url=options.url or "", model="m", logprobs=False, timeout_s=2)
+    if options.student is None:
+        return run_server(
+            config.model_copy(update={"port": options.port}), state_dir=options.state, channel="production"
+        )
     config = config.model_copy(update={"port": options.port, "upstream": given, "models": ("production",)})
-    run_server(config, state_dir=options.state, student_dir=options.student)
+    return run_server(config, state_dir=options.state, student_dir=options.student)
 
 
 def main() -> None:
@@ -320,7 +362,7 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=200)
     parser.add_argument("--seconds", type=int, default=20, help="per target")
     parser.add_argument("--peers", action="store_true", help="measure litellm's proxy beside it")
-    parser.add_argument("--only", default="overhead,crowd,faults,batching")
+    parser.add_argument("--only", default="overhead,crowd,faults,batching,rollback")
     options = parser.parse_args()
     if options.role == "upstream":
         return be_upstream(options.port, options.mode)
@@ -342,6 +384,8 @@ def main() -> None:
             print("\nbatching: give a student with --student DIR (a run's student/) to measure it")
         elif "batching" in only:
             measure_batching(options.student, folder)
+        if "rollback" in only and options.student is not None:
+            measure_rollback(options.student, folder)
     return None
 
 

@@ -76,7 +76,7 @@ def find_names(channel: str, place: Path | str, runs_dir: Path) -> ColumnNames:
         config = cast("Mapping[str, Any]", resolve_run(str(metadata["run"]), runs_dir).facts["config"])
     except (KeyError, UsageError):
         return ColumnNames()
-    data = cast("Mapping[str, Any]", config["data"])
+    data = cast("Mapping[str, Any]", config.get("data") or {})
     return ColumnNames(
         id=data.get("id"),
         teacher_output=data.get("teacher_output") or "teacher_output",

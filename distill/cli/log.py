@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import json_option, print_json, runs_dir_option, state_dir_option
+from distill.cli.options import channels_option, json_option, print_json, runs_dir_option, state_dir_option
 
 
 @click.group()
@@ -21,7 +21,16 @@ def command() -> None:
 @click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Only requests of the last so many days.")
 @state_dir_option
 @runs_dir_option
-def export(channel: str, output: Path, limit: int | None, days: float | None, state_dir: Path, runs_dir: Path) -> int:
+@channels_option
+def export(
+    channel: str,
+    output: Path,
+    limit: int | None,
+    days: float | None,
+    state_dir: Path,
+    runs_dir: Path,
+    channels: str | None,
+) -> int:
     """Write CHANNEL's requests as data for the next run, hard examples first, each distinct input once.
 
     \b
@@ -30,7 +39,7 @@ def export(channel: str, output: Path, limit: int | None, days: float | None, st
     """
     from distill.app.logbook import export_log
 
-    rows = export_log(channel, output, state_dir=state_dir, runs_dir=runs_dir, limit=limit, days=days)
+    rows = export_log(channel, output, state_dir=state_dir, runs_dir=runs_dir, limit=limit, days=days, place=channels)
     click.echo(f"{rows} rows in {output}", err=True)
     return 0
 

@@ -11,7 +11,7 @@ import re
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Literal, cast
@@ -29,6 +29,7 @@ _REDACTIONS = (
 _JSON = ("columns", "slices")
 _TABLES = {"requests": ServedRequest, "audits": Audit}
 _QUEUE_ROWS = 50_000
+_PRUNE_ROWS, _PRUNE_S, _IDLE_S = 10_000, 3600.0, 600.0
 _END = object()
 
 
@@ -114,26 +115,38 @@ class RequestLog:
 
     def _write(self) -> None:
         connection = _connect(self.path)
-        written = 0
         try:
+            pruned_at, written = self._prune_now(connection), 0
             while True:
-                batch = [self._queue.get()]
-                while len(batch) < 500 and not self._queue.empty():
-                    batch.append(self._queue.get_nowait())
+                batch = self._next_batch()
                 with connection:
                     for row in batch:
                         if row is not _END:
                             self._insert(connection, cast("ServedRequest | Audit", row))
-                    written += len(batch)
-                    if written >= 10_000:
-                        self._prune(connection)
-                        written = 0
                 for _ in batch:
                     self._queue.task_done()
                 if _END in batch:
                     return
+                written += len(batch)
+                if written >= _PRUNE_ROWS or self._clock() - pruned_at >= _PRUNE_S:
+                    pruned_at, written = self._prune_now(connection), 0
         finally:
             connection.close()
+
+    def _next_batch(self) -> list[object]:
+        """Return the rows that wait, at least one; none after a while without any, so that retention goes on."""
+        try:
+            batch = [self._queue.get(timeout=_IDLE_S)]
+        except queue.Empty:
+            return []
+        while len(batch) < 500 and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
+        return batch
+
+    def _prune_now(self, connection: sqlite3.Connection) -> float:
+        with connection:
+            self._prune(connection)
+        return self._clock()
 
     def _insert(self, connection: sqlite3.Connection, row: ServedRequest | Audit) -> None:
         table = "requests" if isinstance(row, ServedRequest) else "audits"
@@ -143,8 +156,8 @@ class RequestLog:
                 values[key] = self._mask(values[key])
         for key in _JSON:
             if values.get(key) is not None:
-                masked = self._mask_json(values[key]) if key == "columns" else values[key]
-                values[key] = None if masked is None else dump_canonical(masked)
+                masked = self._mask_value(values[key])
+                values[key] = None if key == "columns" and self._config.text == "off" else dump_canonical(masked)
         names, marks = ", ".join(values), ", ".join("?" for _ in values)
         connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(values.values()))  # noqa: S608
 
@@ -152,17 +165,23 @@ class RequestLog:
         text = text.encode("utf-8", "replace").decode()
         return None if self._config.text == "off" else text if self._config.text == "full" else self.redact(text)
 
-    def _mask_json(self, columns: dict[str, Json]) -> Json:
-        if self._config.text == "off":
-            return None
-        return {key: self._mask(value) if isinstance(value, str) else value for key, value in columns.items()}
+    def _mask_value(self, value: Json) -> Json:
+        """Mask every text inside a JSON value; names of columns and slices stay."""
+        if isinstance(value, str):
+            text = value.encode("utf-8", "replace").decode()
+            return text if self._config.text == "full" else self.redact(text)
+        if isinstance(value, Mapping):
+            return {key: self._mask_value(item) for key, item in value.items()}
+        if isinstance(value, Sequence):
+            return [self._mask_value(item) for item in value]
+        return value
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         oldest = self._clock() - self._config.retention_days * 86_400
         for table in _TABLES:
             connection.execute(f"DELETE FROM {table} WHERE time < ?", (oldest,))  # noqa: S608
-            newest = f"(SELECT number FROM {table} ORDER BY number DESC LIMIT ?)"  # noqa: S608
-            connection.execute(f"DELETE FROM {table} WHERE number NOT IN {newest}", (self._config.max_rows,))  # noqa: S608
+            newest = f"(SELECT MAX(number) FROM {table})"  # noqa: S608
+            connection.execute(f"DELETE FROM {table} WHERE number <= {newest} - ?", (self._config.max_rows,))  # noqa: S608
 
 
 def _connect(path: Path) -> sqlite3.Connection:

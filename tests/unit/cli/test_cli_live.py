@@ -146,3 +146,35 @@ def test_a_changed_answer_fails_verification(journal: tuple[object, ...], cli, t
 def test_an_absent_journal_is_not_made(repo_root: Path, cli, tmp_path: Path) -> None:
     assert cli("journal", "stats", repo_root / "configs" / "tiny.yaml", "--state-dir", tmp_path).code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_log_is_counted_and_exported_under_the_names_of_its_run(project, cli, tmp_path: Path) -> None:
+    project.add_run("r1")
+    cli("promote", "r1", "--runs-dir", project.runs_dir)
+    where = ("--state-dir", project.state_dir)
+    assert cli("log", "stats", "production", *where).code == 2
+    log = RequestLog(project.state_dir / "requests.db", LogConfig())
+    for i in range(3):
+        columns = {"text": f"hello {i}"}
+        log.add(
+            ServedRequest(f"q{i}", time.time(), "production", "production@1", "s", "student", 200, 2.0, columns=columns)
+        )
+    log.close()
+    assert json.loads(cli("log", "stats", "production", *where, "--json").out)["rows"][0]["requests"] == 3
+    out = tmp_path / "next.jsonl"
+    done = cli("log", "export", "production", *where, "--runs-dir", project.runs_dir, "-o", out, "--limit", 2)
+    assert (done.code, len(out.read_text().splitlines())) == (0, 2)
+    empty = cli("log", "export", "staging", *where, "-o", out)
+    assert (empty.code, "no request of channel 'staging'" in empty.err) == (2, True)
+
+
+def test_channels_show_when_teacher_and_base_are_switched_off(project, cli) -> None:
+    run = project.add_run("r1")
+    facts = json.loads((run / "run.json").read_text())
+    facts["config"]["teacher"]["sunset"] = "2030-01-02"
+    (run / "run.json").write_text(json.dumps(facts))
+    cli("promote", "r1", "--runs-dir", project.runs_dir, "--base-sunset", "2031-03-04")
+    shown = json.loads(cli("channels", "--state-dir", project.state_dir, "--json").out)["production"][0]
+    assert shown["metadata"]["sunset"] == {"teacher": "2030-01-02", "base": "2031-03-04"}
+    told = " ".join(cli("channels", "--state-dir", project.state_dir).out.split())
+    assert "2030-01-02" in told
