@@ -11,6 +11,8 @@ from distill.reports.plots.svg import Drawing, Scale, spread
 from distill.reports.wording import compact, milliseconds, percent, usd
 
 WIDTH = 620
+FLOOR = 322
+"""Where the plane of cost and quality ends; labels near it stand above their dot."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +47,11 @@ def draw_pareto(systems: Sequence[System], curve: Sequence[CurveStop]) -> Markup
     low, high = spread(qualities + [stop.quality for stop in stops], 0.1, 0.01)
     told = "; ".join(f"{s.name}: {percent(s.quality)} at {usd(s.per_1k_usd)} per 1,000 requests" for s in systems)
     drawing = Drawing(WIDTH, 380, "Quality against cost", told, "pareto")
-    x = Scale(0, (max(costs) or 1) * 1.16, 60, WIDTH - 20)
-    y = Scale(max(low, 0), min(high, 1.004), 322, 18)
+    x = Scale(0, (max(costs) or 1) * 1.16, 72, WIDTH - 20)
+    y = Scale(max(low, 0), min(high, 1.004), FLOOR, 18)
     for tick in y.ticks(5):
-        drawing.line(60, y(tick), WIDTH - 20, y(tick), "grid")
-        drawing.text(52, y(tick) + 4, percent(tick, 0 if y.high - y.low > 0.1 else 1), "t num", "end")
+        drawing.line(x.start, y(tick), WIDTH - 20, y(tick), "grid")
+        drawing.text(x.start - 10, y(tick) + 4, percent(tick, 0 if y.high - y.low > 0.1 else 1), "t num", "end")
     for tick in x.ticks(5):
         drawing.text(x(tick), 342, usd(tick), "t num", "middle")
     drawing.path([(x(stop.per_1k_usd or 0.0), y(stop.quality)) for stop in stops], "curve cascade")
@@ -71,9 +73,10 @@ def _draw_system(drawing: Drawing, x: Scale, y: Scale, system: System, taken: li
     drawing.circle(at, level, 8, f"dot {system.style} ring", told)
     is_right = at > WIDTH - 170
     side, anchor = (at - 14, "end") if is_right else (at + 14, "start")
-    below = level + 18
+    step = 36 if level < FLOOR - 40 else -36
+    below = level + 18 if step > 0 else level - 24
     while any(abs(at - other) < 240 and abs(below - height) < 34 for other, height in taken):
-        below += 36
+        below += step
     taken.append((at, below))
     drawing.text(side, below, system.name, "t strong", anchor)
     numbers = f"{percent(system.quality)} · {usd(system.per_1k_usd)}"
