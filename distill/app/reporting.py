@@ -62,6 +62,7 @@ def summarise_for_comparison(run: Run) -> RunSummary:
     judged = scores.get(system, {})
     costs = _read(run.directory / "costs.json")
     base = str(line["student"])
+    answers = _read_answers(run.directory / "predictions.parquet", system)
     return RunSummary(
         name=str(line["name"]),
         id=run.id,
@@ -70,25 +71,32 @@ def summarise_for_comparison(run: Run) -> RunSummary:
         student=f"{base} with fallback" if system == "cascade" else base,
         decision=str(line["verdict"] or "unfinished"),
         quality=_value(judged, line["metric"]),
+        quality_low=_value(judged, line["metric"], "low"),
+        quality_high=_value(judged, line["metric"], "high"),
         per_1k_usd=(costs.get(system) or {}).get("per_1k_usd"),
         p95_ms=_value(judged, "p95_latency_ms"),
         usd=line["cost_usd"],
         config=cast("Mapping[str, Json]", run.facts["config"]),
-        correct=_read_correct(run.directory / "predictions.parquet", system),
+        correct=None if answers is None else {key: bool(row["correct"]) for key, row in answers.items()},
+        latencies_ms=None if answers is None else _timed(answers),
     )
 
 
-def _value(metrics: Mapping[str, Any], metric: str | None) -> float | None:
-    return None if metric is None or metric not in metrics else metrics[metric]["value"]
+def _value(metrics: Mapping[str, Any], metric: str | None, field: str = "value") -> float | None:
+    return None if metric is None or metric not in metrics else metrics[metric].get(field)
 
 
-def _read_correct(path: Path, system: str) -> dict[str, bool] | None:
-    """Return id -> whether the system's first answer was right; None where nothing was evaluated."""
+def _read_answers(path: Path, system: str) -> dict[str, dict[str, Any]] | None:
+    """Return id -> the system's first answer; None where nothing was evaluated."""
     if not path.is_file():
         return None
-    rows = cast("list[dict[str, Any]]", read_table(path, ["id", "system", "repeat", "correct"]).to_pylist())
-    found = {row["id"]: bool(row["correct"]) for row in rows if row["system"] == system and row["repeat"] == 0}
-    return found or None
+    columns = ["id", "system", "repeat", "correct", "latency_ms"]
+    rows = cast("list[dict[str, Any]]", read_table(path, columns).to_pylist())
+    return {row["id"]: row for row in rows if row["system"] == system and row["repeat"] == 0} or None
+
+
+def _timed(answers: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    return {key: float(row["latency_ms"]) for key, row in answers.items() if row["latency_ms"] is not None}
 
 
 def _read(path: Path) -> dict[str, Any]:
