@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "rehearse": ("distill.cli.rehearse", "The same run against the rehearsal teacher, for no money."),
     "check": ("distill.cli.check", "Config errors only, all at once."),
     "init": ("distill.cli.init", "Write a small task that runs at once, to be edited into yours."),
+    "sweep": ("distill.cli.sweep", "Several values, a run for each, one comparison; shared stages are made once."),
     "gate": ("distill.cli.gate", "Print a run's decision; the exit code is the decision."),
     "report": ("distill.cli.report", "Write one self-contained HTML page; several runs give a comparison."),
     "compare": ("distill.cli.compare", "Pair two runs' students row by row, by the gate's own tests."),
