@@ -40,7 +40,7 @@ def command(
     \b
     distill sweep configs/tiny.yaml --set student.epochs=2,4
     distill sweep my.yaml --set student.lora.rank=8,16,32 --set student.learning_rate=1e-4,3e-4 --budget 25
-    distill sweep my.yaml --set student.lora.rank=8,16,32 --only "$SLURM_ARRAY_TASK_ID"
+    distill sweep my.yaml --set student.lora.rank=8,16,32 --only 2
 
     Every run that reaches `evaluate` is a look at the held-out set, and each further look is judged more strictly.
     Exit code: 0 when some run may be promoted, else the best verdict's (4, 3, 7) or the first error's.

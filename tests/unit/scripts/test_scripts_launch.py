@@ -1,0 +1,124 @@
+"""The launchers are thin: what they name exists, the shell in them is sound, and what can run here runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+
+from distill.cli import group
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path.insert(0, str(ROOT / "tests" / "integration"))
+from small_project import Project, make_project  # noqa: E402
+
+LAUNCHERS = [ROOT / "scripts/launch_one_gpu.sh", ROOT / "scripts/slurm_sweep.sbatch", ROOT / "scripts/skypilot.yaml",
+             ROOT / ".github/workflows/gate.yml"]  # fmt: skip
+SHELL = sorted([*(ROOT / "scripts").glob("*.sh"), *(ROOT / "scripts").glob("*.sbatch")])
+
+
+def _commands(path: Path) -> list[list[str]]:
+    """Return every `distill ...` line of a launcher, in its comments too, as words."""
+    found = re.findall(
+        r"(?:^|[ /])distill ((?:run|runs|sweep|plan|gate|report)\b[^|;\n]*)", path.read_text("utf-8"), re.M
+    )
+    return [shlex.split(re.sub(r"\s{2,}\S.*$| >> .*$|\\$", "", line), comments=True) for line in found]
+
+
+@pytest.mark.parametrize("path", LAUNCHERS, ids=lambda path: path.name)
+def test_every_command_and_flag_that_a_launcher_names_exists(path):
+    commands = _commands(path)
+    assert commands
+    for name, *words in commands:
+        command = group.get_command(click.Context(group), name)
+        assert command is not None, name
+        known = {option for parameter in command.params for option in parameter.opts}
+        assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, (name, words)
+
+
+@pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
+def test_scripts_are_executable_strict_and_pass_shellcheck(path):
+    assert "set -euo pipefail" in path.read_text(encoding="utf-8")
+    assert subprocess.run(["bash", "-n", path]).returncode == 0
+    if path.suffix == ".sh":
+        assert os.access(path, os.X_OK)
+    if shutil.which("shellcheck") is None:
+        pytest.skip("no shellcheck here (Debian: apt-get install shellcheck)")
+    done = subprocess.run(["shellcheck", "-x", path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _run(command: list[str], project: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **variables}
+    return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, timeout=240)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return make_project(tmp_path / "project")
+
+
+def test_one_gpu_passes_everything_on_and_sets_the_device(project):
+    done = _run(["bash", str(LAUNCHERS[0]), "small.yaml", "--until", "split"], project.directory, DISTILL_DEVICE="cpu")
+    assert done.returncode == 0, done.stderr
+    assert "done until split" in done.stdout
+
+
+def test_an_array_task_runs_its_own_combination(project):
+    arguments = ["bash", str(LAUNCHERS[1]), "small.yaml", "--set", "data.seed=1,2,3", "--until", "split"]
+    done = _run(arguments, project.directory, SLURM_ARRAY_TASK_ID="2")
+    assert done.returncode == 0, done.stderr
+    assert "data.seed=3" in done.stdout
+    assert "data.seed=1" not in done.stdout
+    assert "sbatch --array" in _run(arguments, project.directory).stderr
+
+
+def test_the_rented_machine_installs_and_runs_what_is_here():
+    task = yaml.safe_load(LAUNCHERS[2].read_text(encoding="utf-8"))
+    assert {"resources", "setup", "run", "envs", "workdir"} <= task.keys()
+    assert (ROOT / task["envs"]["CONFIG"]).is_file()
+    for script in (task["setup"], task["run"]):
+        assert subprocess.run(["bash", "-n", "-c", script]).returncode == 0
+
+
+def _workflow() -> dict:
+    return yaml.safe_load(LAUNCHERS[3].read_text(encoding="utf-8"))["jobs"]["gate"]
+
+
+def test_the_workflow_pins_its_actions_and_names_a_config_that_exists():
+    job = _workflow()
+    uses = [step["uses"] for step in job["steps"] if "uses" in step]
+    assert uses
+    assert all(re.fullmatch(r"[\w./-]+@[0-9a-f]{40}", name) for name in uses)
+    assert (ROOT / job["env"]["CONFIG"]).is_file()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "ends"), [(0, 0, 0), (3, 3, 0), (3, 0, 3), (4, 3, 4), (0, 3, 1), (7, 3, 7)]
+)
+def test_the_gates_code_fails_the_pull_request(tmp_path, said, expected, ends):
+    (tmp_path / "distill").write_text(f'#!/bin/sh\n[ "$1" = run ] && exit {said}\nexit 0\n', encoding="utf-8")
+    (tmp_path / "distill").chmod(0o755)
+    (step,) = [step["run"] for step in _workflow()["steps"] if step.get("name") == "Run and judge"]
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "CONFIG": "c.yaml", "EXPECTED": str(expected),
+                   "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}  # fmt: skip
+    assert subprocess.run(["bash", "-e", "-c", step], env=environment, capture_output=True).returncode == ends
+
+
+@pytest.mark.slow
+def test_the_workflows_step_judges_a_real_run(project, tmp_path):
+    (step,) = [step["run"] for step in _workflow()["steps"] if step.get("name") == "Run and judge"]
+    variables = {"CONFIG": "small.yaml", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary")}
+    as_expected = _run(["bash", "-e", "-c", step], project.directory, EXPECTED="3", **variables)
+    assert as_expected.returncode == 0, as_expected.stdout + as_expected.stderr
+    assert _run(["bash", "-e", "-c", step], project.directory, EXPECTED="0", **variables).returncode == 3
+    assert "small" in (tmp_path / "summary").read_text(encoding="utf-8")
