@@ -11,7 +11,7 @@ import click
 
 from distill import __version__
 from distill.cli.terminal import printable
-from distill.errors import DistillError, InterruptedRunError
+from distill.errors import DistillError, InterruptedRunError, MissingExtraError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": (
@@ -48,6 +48,15 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "teacher": ("distill.cli.teacher", "The rehearsal teacher as a stand-alone server."),
 }
 """Command -> module that holds `command`, and its line in `distill --help`."""
+
+
+_EXTRAS = {
+    **dict.fromkeys(("torch", "transformers", "peft", "accelerate", "datasets", "evaluate", "safetensors"), "train"),
+    **dict.fromkeys(("httpx", "huggingface_hub", "tokenizers", "sklearn"), "train"),
+    **dict.fromkeys(("starlette", "uvicorn", "prometheus_client"), "serve"),
+    **dict.fromkeys(("sqlalchemy", "psycopg"), "postgres"),
+}
+"""Package -> the extra that brings it."""
 
 
 class LazyGroup(click.Group):
@@ -106,6 +115,10 @@ def main(argv: Sequence[str] | None = None) -> None:
         code = _fail(str(error), error.exit_code)
     except BrokenPipeError:
         code = 0
+    except ModuleNotFoundError as error:
+        if debug:
+            raise
+        code = _fail(_missing(error), 2)
     except Exception as error:
         if debug:
             raise
@@ -113,6 +126,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1
         )
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Say which extra brings a package that is not there; a core install has only what planning and reading need."""
+    package = (error.name or "").partition(".")[0]
+    extra = _EXTRAS.get(package)
+    return str(MissingExtraError(package, extra)) if extra else f"unexpected ModuleNotFoundError: {_one_line(error)}"
 
 
 def _one_line(error: Exception, limit: int = 300) -> str:
