@@ -6,10 +6,12 @@ prices, keys) goes into `Surroundings` and never into a key.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from distill.config import LoadedConfig, PipelineConfig
+from distill.engine.channels import ChannelEntry, Channels
 from distill.engine.stage import Input, Node, Plan
 from distill.filters import EmbeddingModel, filter_versions
 from distill.records.runtime import RuntimeConfig
@@ -49,6 +51,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
     config = loaded.pipeline
     check_chain(config.filters, config.teacher, config.student)
     teacher = identify_teacher(config.teacher, loaded.base_dir)
+    channels = find_channels(config, loaded.runtime)
     columns = input_columns(config.task)
     nodes = (
         _ingest(loaded, columns),
@@ -62,11 +65,11 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
         ),
         Node(
             TRAIN,
-            TrainConfig(config.task, config.student),
+            TrainConfig(config.task, config.student, own_threshold_rows=_has_own_rows(config)),
             {},
             {"split": Input("split", OPEN), "kept": Input("filter")},
         ),
-        _evaluate(config, teacher),
+        _evaluate(config, teacher, channels),
         Node(
             GATE,
             GateStageConfig(
@@ -76,6 +79,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
                 config.task.labels,
                 config.evaluate.metrics,
                 config.data.heldout.allowed_looks,
+                channels={name: entry.version for name, entry in channels.items()},
             ),
             {},
             {"evaluate": Input("evaluate")},
@@ -130,10 +134,34 @@ def _heldout_encoder(config: PipelineConfig) -> EmbeddingModel | None:
     return getattr(wanted[0], "model") if wanted else None  # noqa: B009  (a filter's own config, known by its name)
 
 
-def _evaluate(config: PipelineConfig, teacher: TeacherIdentity) -> Node:
+def find_channels(config: PipelineConfig, runtime: RuntimeConfig) -> dict[str, ChannelEntry]:
+    """Return what the channels that rules name point at now; one that was never promoted to is left out.
+
+    Raises:
+        UsageError: a name cannot be a channel's.
+        StoreError: a channel's history is damaged.
+    """
+    compared = [rule.versus for rule in config.gate.rules if rule.versus is not None]
+    names = {name.removeprefix("channel:") for name in compared if name.startswith("channel:")}
+    channels = Channels(runtime.state_dir)
+    found = {name: channels.read(name) for name in sorted(names)}
+    return {name: entry for name, entry in found.items() if entry is not None}
+
+
+def _has_own_rows(config: PipelineConfig) -> bool:
+    fallback = config.evaluate.fallback
+    return fallback is not None and fallback.threshold == "auto" and fallback.own_rows
+
+
+def _evaluate(config: PipelineConfig, teacher: TeacherIdentity, channels: Mapping[str, ChannelEntry]) -> Node:
+    """Systems that a rule compares with are evaluated though no list names them."""
+    named = {rule.versus for rule in config.gate.rules} - set(config.evaluate.baselines)
+    extra = tuple(name for name in ("base", "few_shot") if name in named)
+    evaluate = config.evaluate.model_copy(update={"baselines": (*config.evaluate.baselines, *extra)})
+    targets = {name: entry.target for name, entry in channels.items()}
     return Node(
         EVALUATE,
-        EvaluateStageConfig(config.task, config.evaluate, teacher, config.student),
+        EvaluateStageConfig(config.task, evaluate, teacher, config.student, targets),
         {},
         {
             "sealed": Input("split", SEALED),

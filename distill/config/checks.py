@@ -24,7 +24,7 @@ from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import TASK_VARIABLES, check_templates, template_columns
 from distill.teachers.config import TeacherConfig
 
-BASELINES = ("majority", "linear_probe")
+BASELINES = ("majority", "linear_probe", "base", "few_shot")
 Found = Iterator[tuple[Path, str]]
 
 
@@ -204,7 +204,9 @@ def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
     if rule.of == "cascade" and parts.evaluate is not None and parts.evaluate.fallback is None:
         yield "of", "a cascade needs evaluate.fallback"
     if rule.versus is not None and not rule.versus.startswith("channel:"):
-        known = ("teacher", "base", *(parts.evaluate.baselines if parts.evaluate is not None else BASELINES))
+        known = ("teacher", *BASELINES)
+        if parts.evaluate is not None:
+            known = ("teacher", *parts.evaluate.baselines, "base", "few_shot", *(m.name for m in parts.evaluate.models))
         if rule.versus not in known:
             yield (
                 "versus",

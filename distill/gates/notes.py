@@ -32,6 +32,8 @@ def compare_with_baseline(evidence: Evidence, name: str) -> str | None:
     """Say aloud that the student does not beat a baseline; None where it does or there is none."""
     if name not in evidence.predictions or "student" not in evidence.predictions:
         return None
+    if all(p.error_kind is not None for p in evidence.predictions[name]):
+        return f"{name} gave no usable answer at all ({evidence.predictions[name][0].error_kind}), so it says nothing"
     student, other = _right(evidence.predictions["student"]), _right(evidence.predictions[name])
     b = sum(right and not other[i] for i, right in student.items())
     c = sum(not right and other[i] for i, right in student.items())

@@ -15,7 +15,8 @@ class Prediction:
     `system` is student, teacher, base or a baseline's name; `score` is in [0, 1]; `reference` is what
     it was scored against (gold, or the teacher's answer where there is no gold); `content_hash` is the example's.
     `judged` is 1 where a judge preferred this answer to the teacher's, 0 where not, 1/2 for a tie; `reference_logprob`
-    is the natural-log probability the system gives the reference, over its `reference_tokens`.
+    is the natural-log probability the system gives the reference, over its `reference_tokens`; `gold_score` is the
+    score against gold where only a few rows have gold and `reference` is the teacher's answer.
     """
 
     id: str
@@ -38,3 +39,4 @@ class Prediction:
     judged: float | None = None
     reference_logprob: float | None = None
     reference_tokens: int | None = None
+    gold_score: float | None = None

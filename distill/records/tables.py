@@ -120,6 +120,10 @@ PREDICTIONS = _schema(
         ),
         "reference_logprob": (pa.float64(), "natural-log probability given to the reference; null where not measured"),
         "reference_tokens": (pa.int64(), "tokens that probability is over"),
+        "gold_score": (
+            pa.float64(),
+            "score against gold, where only a few rows have gold and reference is the teacher's",
+        ),
     }
 )
 

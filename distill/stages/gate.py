@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
 from distill.costs import cascade_cost_per_1k_usd, student_cost_per_1k_usd
@@ -34,6 +34,7 @@ class GateStageConfig:
     labels: tuple[str, ...] | None
     metrics: tuple[str, ...] | None
     allowed_looks: int
+    channels: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def run_gate(config: object, context: Context) -> Summary:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from distill.engine.stage import Context
 from distill.engine.store import list_files
 from distill.records.json import Json
 from distill.stages.train import STUDENT_DIR
 
-if TYPE_CHECKING:
-    from distill.metrics.threshold import ThresholdChoice
-
 REWRITTEN = {"distill.json", "README.md"}
 LEFT_OUT = {"probe.safetensors"}
 """The parity check's prompts: training text, which does not travel with a student."""
 
 
-def package_student(context: Context, choice: ThresholdChoice | None, card: str) -> None:
+def package_student(context: Context, thresholds: Mapping[str, Json], card: str) -> None:
     """Write student/: hard links to the trained files (copies where links cannot be made), own manifest and card.
 
     Raises:
@@ -40,7 +37,6 @@ def package_student(context: Context, choice: ThresholdChoice | None, card: str)
             os.link(path, place)
         except OSError:
             shutil.copyfile(path, place)
-    if choice is not None:
-        fallback: Json = {"threshold": choice.threshold, "certified": choice.certified, "reason": choice.reason}
-        record_thresholds(target, {"fallback": fallback})
+    if thresholds:
+        record_thresholds(target, thresholds)
     (target / "README.md").write_text(card, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import cast
 
 from distill.records.completion import Completion
@@ -44,6 +45,53 @@ def teacher_reference(completions: Iterable[Completion], task: Task) -> Referenc
     return Reference("teacher", values)
 
 
+def partial_gold(examples: Sequence[Example], task: Task) -> dict[str, Json]:
+    """Return the gold of those examples that have one which parses."""
+    found: dict[str, Json] = {}
+    for example in examples:
+        parsed = task.parse_gold(example.gold) if example.gold is not None else None
+        if parsed is not None and parsed.error_kind is None:
+            found[example.id] = parsed.value
+    return found
+
+
+def with_gold_scores(predictions: Sequence[Prediction], gold: Mapping[str, Json], task: Task) -> list[Prediction]:
+    """Return the predictions with `gold_score` filled in, for when a few rows have gold and the rest does not."""
+    if not gold:
+        return list(predictions)
+    return [
+        replace(p, gold_score=0.0 if p.error_kind is not None else task.score(p.parsed, gold[p.id]))
+        if p.id in gold
+        else p
+        for p in predictions
+    ]
+
+
+def self_agreement(teacher: Sequence[Prediction], task: Task) -> dict[str, Json] | None:
+    """Return how often the teacher, asked again, says the same (rate, n rows, repeats); None where it was asked once.
+
+    Each row's rate is over its pairs of answers; a failure agrees with nothing.
+    """
+    by_id: dict[str, list[Prediction]] = {}
+    for prediction in teacher:
+        by_id.setdefault(prediction.id, []).append(prediction)
+    rates = [
+        sum(_agree(a, b, task) for a, b in pairs) / len(pairs)
+        for found in by_id.values()
+        if (pairs := list(combinations(found, 2)))
+    ]
+    if not rates:
+        return None
+    repeats = max(len(found) for found in by_id.values())
+    return {"rate": sum(rates) / len(rates), "n": len(rates), "repeats": repeats}
+
+
+def _agree(first: Prediction, second: Prediction, task: Task) -> bool:
+    if first.error_kind is not None or second.error_kind is not None:
+        return False
+    return task.score(first.parsed, second.parsed) >= 1.0
+
+
 def score_answers(
     system: str,
     answers: Iterable[Answer],
@@ -58,9 +106,13 @@ def score_answers(
 
 
 def score_completions(
-    completions: Iterable[Completion], examples: Sequence[Example], task: Task, reference: Reference
+    completions: Iterable[Completion],
+    examples: Sequence[Example],
+    task: Task,
+    reference: Reference,
+    system: str = "teacher",
 ) -> list[Prediction]:
-    """Score the teacher's answers, in the order of the examples; sample k is repeat k."""
+    """Score the answers of the teacher (or another model), in the order of the examples; sample k is repeat k."""
     by_id = {example.id: example for example in examples}
     predictions: list[Prediction] = []
     for completion in sorted(completions, key=lambda item: (item.sample, item.id)):
@@ -72,7 +124,7 @@ def score_completions(
             latency_ms=completion.latency_ms,
             error_kind=completion.error_kind or ("truncated" if completion.finish_reason == "length" else None),
         )
-        scored = _score("teacher", answer, by_id[completion.id], task, reference, completion.sample)
+        scored = _score(system, answer, by_id[completion.id], task, reference, completion.sample)
         predictions.append(replace(scored, cost_usd=completion.cost_usd, confidence=None))
     return predictions
 
@@ -127,6 +179,7 @@ def prediction_row(prediction: Prediction) -> dict[str, object]:
         "judged": prediction.judged,
         "reference_logprob": prediction.reference_logprob,
         "reference_tokens": prediction.reference_tokens,
+        "gold_score": prediction.gold_score,
     }
 
 

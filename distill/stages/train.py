@@ -12,6 +12,7 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.stages.lessons import make_lessons
 from distill.stages.surroundings import surroundings_of
+from distill.stages.validation import divide_validation, read_validation_ids
 from distill.students import get_student
 from distill.students.config import StudentConfig
 from distill.students.protocol import Lessons
@@ -22,10 +23,11 @@ STUDENT_DIR = "student"
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """Who is taught and how."""
+    """Who is taught and how; `own_threshold_rows` keeps half of validation for the fallback threshold alone."""
 
     task: TaskConfig
     student: StudentConfig
+    own_threshold_rows: bool = False
 
 
 def run_train(config: object, context: Context) -> Summary:
@@ -36,12 +38,11 @@ def run_train(config: object, context: Context) -> Summary:
         ConfigError: the base cannot be resolved.
     """
     config = cast("TrainConfig", config)
-    validation_ids = set(
-        cast("list[str]", read_table(context.inputs["split"] / "validation.parquet", ["id"]).column("id").to_pylist())
-    )
+    validation_ids = read_validation_ids(context.inputs["split"])
+    choosing = divide_validation(validation_ids, own_rows=config.own_threshold_rows).choosing
     kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
     train = make_lessons([row for row in kept if row["id"] not in validation_ids], config.task)
-    validation = make_lessons([row for row in kept if row["id"] in validation_ids], config.task)
+    validation = make_lessons([row for row in kept if row["id"] in choosing], config.task)
     if not train:
         raise DataError("the filters kept no row to train on; see: distill inspect RUN filter")
     runtime = surroundings_of(context).runtime

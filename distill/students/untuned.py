@@ -1,0 +1,141 @@
+"""The base as it was before training, asked the same question: what the lessons were worth.
+
+Generative bases answer the teacher's own prompt, with or without examples in it. An encoder has no head yet: it answers
+with the label whose name (and whose example texts, where they are given) lies nearest in its feature space.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Answer, Prompt, TrainingRow
+from distill.students import get_student
+from distill.students.batching import pack_sorted
+from distill.students.classifier_model import pool
+from distill.students.config import LoraConfig
+from distill.students.device import place
+from distill.students.foundation import reload_foundation
+from distill.students.manifest import StudentManifest, read_manifest, write_manifest
+from distill.students.protocol import Predictor
+from distill.students.text_encoding import encode_texts, join_prompt, pad_ids
+
+WEIGHTS = ("adapter_model.safetensors", "adapter_config.json", "model.safetensors", "head.safetensors")
+BATCH_TOKENS = 4096
+SHARPNESS = 20.0
+"""Factor on cosines before the softmax that makes them a confidence; it orders answers and calibrates nothing."""
+
+
+def open_untuned(student_dir: Path, examples: Sequence[TrainingRow], runtime: RuntimeConfig) -> Predictor:
+    """Return the base of a trained student as a predictor; `examples` are what it is shown (none: zero-shot).
+
+    Raises:
+        StoreError: the directory is damaged, or the base found here is not the one trained on.
+        ConfigError: the base cannot be found.
+    """
+    manifest = read_manifest(student_dir)
+    if manifest.kind == "classifier":
+        return NearestLabel(student_dir, _with_adapters(manifest), examples, runtime)
+    with tempfile.TemporaryDirectory() as folder:
+        bare = Path(folder) / "base"
+        shutil.copytree(student_dir, bare, ignore=lambda place, _: WEIGHTS if Path(place) == student_dir else ())
+        write_manifest(bare, _with_adapters(manifest))
+        return get_student(manifest.kind).load(bare, runtime)
+
+
+def _with_adapters(manifest: StudentManifest) -> StudentManifest:
+    """Return the manifest of a student of the same base without weights of its own, whatever was tuned."""
+    config = manifest.config.model_copy(update={"lora": LoraConfig()})
+    return replace(manifest, config=config)
+
+
+def show_examples(prompt: Prompt, examples: Sequence[TrainingRow]) -> Prompt:
+    """Return the prompt with solved examples before it."""
+    if not examples:
+        return prompt
+    solved = "\n\n".join(f"{row.prompt.user}\n=> {row.target}" for row in examples)
+    return prompt._replace(
+        user=f"Examples, each with its right answer:\n\n{solved}\n\nNow this one:\n\n{prompt.user}\n=>"
+    )
+
+
+def choose_examples(rows: Sequence[TrainingRow], count: int) -> list[TrainingRow]:
+    """Choose lessons to show: one of each answer in turn, the shortest first, so that many answers fit."""
+    by_target: dict[str, list[TrainingRow]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (len(row.prompt.user), row.id)):
+        by_target[row.target].append(row)
+    chosen: list[TrainingRow] = []
+    depth = 0
+    while len(chosen) < min(count, len(rows)):
+        layer = [members[depth] for _, members in sorted(by_target.items()) if len(members) > depth]
+        chosen += layer[: count - len(chosen)]
+        depth += 1
+    return chosen
+
+
+class NearestLabel:
+    """An encoder without a head: the label with the nearest name and examples."""
+
+    def __init__(
+        self, directory: Path, manifest: StudentManifest, examples: Sequence[TrainingRow], runtime: RuntimeConfig
+    ) -> None:
+        """Load the bare base and place the labels in its feature space."""
+        foundation = reload_foundation("encoder", directory, manifest)
+        self._tokenizer: PreTrainedTokenizerBase = foundation.tokenizer
+        self._device = place(runtime.device).device
+        moved = foundation.model.to(self._device)  # pyright: ignore[reportArgumentType] transformers types it unbound
+        self._model: PreTrainedModel = moved.eval()
+        self._config, self._labels = manifest.config, manifest.labels
+        self._anchors_LH = self._place_labels(examples)
+
+    def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
+        """Answer prompts, in order."""
+        scores_BL = (self._features([join_prompt(prompt) for prompt in prompts]) @ self._anchors_LH.T) * SHARPNESS
+        sure_B, best_B = scores_BL.softmax(-1).max(-1)
+        return [
+            Answer(prompt.id, self._labels[best], confidence)
+            for prompt, best, confidence in zip(prompts, best_B.tolist(), sure_B.tolist(), strict=True)
+        ]
+
+    def _place_labels(self, examples: Sequence[TrainingRow]) -> Tensor:
+        """Return anchors_LH: the mean of a label's name and of its examples' features."""
+        anchors_LH = self._features([label.replace("_", " ") for label in self._labels])
+        for index, label in enumerate(self._labels):
+            texts = [join_prompt(row.prompt) for row in examples if row.target == label]
+            if texts:
+                anchors_LH[index] = torch.cat([anchors_LH[index : index + 1], self._features(texts)]).mean(0)
+        return functional.normalize(anchors_LH, dim=-1)
+
+    def _features(self, texts: Sequence[str]) -> Tensor:
+        limit = min(self._config.max_length_tokens, self._tokenizer.model_max_length)
+        encoded = [ids[:limit] for ids in encode_texts(self._tokenizer, texts)]
+        found: list[Tensor] = [torch.empty(0)] * len(texts)
+        for rows in pack_sorted([len(ids) for ids in encoded], BATCH_TOKENS):
+            ids_BT, mask_BT = pad_ids([encoded[i] for i in rows], int(cast("int", self._tokenizer.pad_token_id or 0)))
+            with torch.inference_mode():
+                output = self._model(input_ids=ids_BT.to(self._device), attention_mask=mask_BT.to(self._device))
+                pooled_BH = pool(output.last_hidden_state, mask_BT.to(self._device), self._config.pooling)
+            for i, features_H in zip(rows, functional.normalize(pooled_BH, dim=-1).cpu(), strict=True):
+                found[i] = features_H
+        return torch.stack(found)
+
+
+def describe_untuned(manifest: StudentManifest, examples: Sequence[TrainingRow]) -> dict[str, object]:
+    """Return what decides an untuned base's answers, for the key of its cache."""
+    return {
+        "base": dict(manifest.base),
+        "kind": manifest.kind,
+        "config": manifest.config.model_dump(mode="json"),
+        "examples": [[row.prompt.user, row.target] for row in examples],
+    }
