@@ -77,5 +77,6 @@ class Evidence:
     heldout_digest: str = ""
     problems: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
+    channels: Mapping[str, int] = field(default_factory=dict[str, int])
     resamples: int = 9999
     seed: int = 0

@@ -44,6 +44,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
         confidence=config.confidence,
         generated_by=GENERATED_BY,
         notes=() if problems else make_notes(evidence, alpha, full_alpha),
+        channels=evidence.channels,
     )
 
 

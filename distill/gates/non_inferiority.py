@@ -15,6 +15,7 @@ from scipy import stats
 
 from distill.gates.agreement import test_agreement
 from distill.gates.evidence import Floats
+from distill.gates.powered import MIN_GOLD_ROWS, count_gold, test_powered
 from distill.gates.question import Question, Tested, is_binary
 from distill.gates.wording import say, say_difference
 from distill.statistics.bootstrap import bca_interval, bootstrap_p, bootstrap_sums, percentile_interval
@@ -51,14 +52,25 @@ def test_non_inferiority(question: Question) -> Tested:
     assert rule.versus is not None
     if question.evidence.reference == "teacher" and rule.versus == "teacher" and question.metric.kind == "mean":
         column = question.column(question.of)
+        if question.metric.name == "accuracy" and count_gold(question) >= MIN_GOLD_ROWS:
+            return test_powered(question)
         if is_binary(column.values):
             return test_agreement(question, column)
     requirement = f"{question.of} must be worse than {rule.versus} by less than {_points(question, rule.margin)}"
     if rule.versus not in question.evidence.predictions:
-        return Tested("", requirement, problem=f"there are no predictions of {rule.versus!r} on this held-out set")
+        return Tested("", requirement, problem=_explain_absence(rule.versus))
     if question.metric.kind == "mean":
         return _test_mean(question, requirement)
     return _test_whole(question, requirement)
+
+
+def _explain_absence(versus: str) -> str:
+    if versus.startswith("channel:"):
+        name = versus.removeprefix("channel:")
+        return (
+            f"nothing was ever promoted to channel {name!r}; promote a first student without this rule, or let it warn"
+        )
+    return f"there are no predictions of {versus!r} on this held-out set"
 
 
 def _test_mean(question: Question, requirement: str) -> Tested:

@@ -16,6 +16,14 @@ def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str
         notes.append(
             "there is no gold: every figure is agreement with the teacher, not accuracy; its errors count as right"
         )
+        gold = sum(p.gold_score is not None for p in evidence.predictions.get("student", ()) if p.repeat == 0)
+        if gold:
+            notes.append(f"{gold} rows have gold; where a rule can use them it says so, the others only help (PPI++)")
+    if evidence.self_agreement is not None:
+        notes.append(
+            f"asked again, the teacher gives the same answer {evidence.self_agreement:.2%} of the time: "
+            "differences smaller than the rest are noise of its own"
+        )
     if alpha < full_alpha:
         notes.append(
             f"look {evidence.look} at this held-out set, past the {evidence.allowed_looks} allowed: each rule is "

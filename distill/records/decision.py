@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 Outcome = Literal["pass", "fail", "inconclusive", "invalid"]
@@ -46,6 +47,7 @@ class RuleOutcome:
 class Decision:
     """The gate's word with everything it stands on; written to gate.json as is.
 
+    `channels` are the versions of the channels that rules compared with: promotion onto one expects it still there.
     `notes` are what a reader must hear beside the verdict: a baseline that ties, a look too many, no gold.
     """
 
@@ -57,3 +59,4 @@ class Decision:
     confidence: float
     generated_by: str
     notes: tuple[str, ...] = ()
+    channels: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
-from distill.costs import cascade_cost_per_1k_usd, student_cost_per_1k_usd
 from distill.costs.config import CostsConfig
 from distill.engine.fingerprint import Plain
 from distill.engine.parquet import read_table
@@ -17,11 +16,9 @@ from distill.gates import Evidence, Measured, decide
 from distill.gates.config import GateConfig
 from distill.metrics import METRICS, default_metrics
 from distill.records.prediction import Prediction
-from distill.records.score import Score
+from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.scoring import read_prediction
 from distill.tasks.config import OutputKind
-
-GENERATED_BY = "distill gate 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,72 +48,39 @@ def run_gate(config: object, context: Context) -> Summary:
         by_system[cast("str", row["system"])].append(read_prediction(row))
     evaluation = cast("dict[str, Any]", json.loads((source / "evaluation.json").read_text(encoding="utf-8")))
     costs = measure_costs(by_system, evaluation, config.costs)
-    evidence = Evidence(
-        expected=evaluation["expected"],
-        predictions={name: tuple(predictions) for name, predictions in by_system.items()},
-        metrics=METRICS,
-        measured={"cost_per_1k_usd": {name: Measured(usd, usd, usd) for name, usd in costs.items()}},
-        reference=evaluation["reference"],
-        look=evaluation["look"],
-        allowed_looks=config.allowed_looks,
-        heldout_digest=evaluation["heldout_digest"],
-        problems=tuple(evaluation["problems"]),
-        labels=config.labels,
-    )
+    evidence = gather_evidence(by_system, evaluation, costs, config)
     decision = decide(evidence, config.gate)
-    scores = score_systems(by_system, config.metrics or default_metrics(config.output), costs)
+    scores = score_systems(evidence, config.metrics or default_metrics(config.output), costs, evaluation)
+    teacher = [p for p in by_system.get("teacher", ()) if p.repeat == 0]
+    scores["thresholds"] = foresee_thresholds(evaluation, costs, METRICS["accuracy"].aggregate(teacher))
     write_json(context, "gate.json", asdict(decision))
     write_json(context, "scores.json", scores)
     facts: dict[str, Plain] = {"decision": decision.decision}
     return Summary(rows_in=len(rows), rows_out=len(decision.rules), facts=facts)
 
 
-def measure_costs(
-    by_system: Mapping[str, Sequence[Prediction]], evaluation: Mapping[str, Any], costs: CostsConfig
-) -> dict[str, float | None]:
-    """Return USD per 1,000 answers of teacher, student and cascade, as billed and measured; None: unknown."""
-    from distill.metrics.threshold import is_sure  # noqa: PLC0415 scipy, which an idle run must not wait for
-
-    teacher = [p.cost_usd for p in by_system.get("teacher", ()) if p.repeat == 0]
-    known = [usd for usd in teacher if usd is not None]
-    teacher_usd = sum(known) / len(known) * 1000 if known and len(known) == len(teacher) else None
-    student_usd = student_cost_per_1k_usd(evaluation["throughput_per_s"], costs.student)
-    found: dict[str, float | None] = {"teacher": teacher_usd, "student": student_usd}
-    if evaluation["threshold"] is not None:
-        threshold = cast("float | None", evaluation["threshold"]["threshold"])
-        student = by_system["student"]
-        escalated = sum(not is_sure(prediction, threshold) for prediction in student) / len(student)
-        found["cascade"] = cascade_cost_per_1k_usd(student_usd, teacher_usd, escalated)
-    return found
-
-
-def score_systems(
-    by_system: Mapping[str, Sequence[Prediction]], metrics: Sequence[str], costs: Mapping[str, float | None]
-) -> dict[str, Any]:
-    """Score every system by every metric, overall and per slice, each with its interval."""
-    systems: dict[str, dict[str, Any]] = {}
-    slices: dict[str, dict[str, dict[str, Any]]] = {}
-    for name, predictions in by_system.items():
-        systems[name] = {metric: asdict(METRICS[metric].aggregate(predictions)) for metric in metrics}
-        if name in costs:
-            systems[name]["cost_per_1k_usd"] = asdict(
-                Score(
-                    "cost_per_1k_usd", costs[name], None, None, len(predictions), "usd", "throughput x rate, or billed"
-                )
-            )
-        for value, members in group_by_slice(predictions).items():
-            quality = [metric for metric in metrics if METRICS[metric].unit == "fraction"]
-            slices.setdefault(value, {})[name] = {m: asdict(METRICS[m].aggregate(members)) for m in quality}
-    return {"systems": systems, "slices": slices}
-
-
-def group_by_slice(predictions: Sequence[Prediction]) -> dict[str, list[Prediction]]:
-    """Group predictions by `column=value`, in alphabetical order."""
-    groups: dict[str, list[Prediction]] = defaultdict(list)
-    for prediction in predictions:
-        for column, value in prediction.slices.items():
-            groups[f"{column}={value}"].append(prediction)
-    return dict(sorted(groups.items()))
+def gather_evidence(
+    by_system: Mapping[str, Sequence[Prediction]],
+    evaluation: Mapping[str, Any],
+    costs: Mapping[str, Measured],
+    config: GateStageConfig,
+) -> Evidence:
+    """Put together what the rules are asked about."""
+    agreement = cast("Mapping[str, float] | None", evaluation.get("self_agreement"))
+    return Evidence(
+        expected=evaluation["expected"],
+        predictions={name: tuple(predictions) for name, predictions in by_system.items()},
+        metrics=METRICS,
+        measured={"cost_per_1k_usd": dict(costs)},
+        reference=evaluation["reference"],
+        self_agreement=None if agreement is None else agreement["rate"],
+        look=evaluation["look"],
+        allowed_looks=config.allowed_looks,
+        heldout_digest=evaluation["heldout_digest"],
+        problems=tuple(evaluation["problems"]),
+        labels=config.labels,
+        channels=config.channels,
+    )
 
 
 def write_json(context: Context, name: str, value: object) -> None:
@@ -129,4 +93,4 @@ def write_json(context: Context, name: str, value: object) -> None:
     (context.output_dir / name).write_text(text, encoding="utf-8")
 
 
-GATE = Stage("gate", 2, run_gate)
+GATE = Stage("gate", 3, run_gate)
