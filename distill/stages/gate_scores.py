@@ -81,7 +81,7 @@ def _cost_score(cost: Measured, n: int) -> Score:
 
 
 def trace_errors(by_system: BySystem, reference: str) -> dict[str, dict[str, int]]:
-    """Count where a system's errors come from, over its first answers; against gold only: there the teacher can be wrong.
+    """Count where a system's errors come from, over first answers; against gold only, where teachers can be wrong.
 
     `inherited`: wrong with the teacher's own wrong answer; `both_wrong`: wrong in another way where the teacher is
     wrong too; `introduced`: wrong where the teacher is right; `repaired`: right where the teacher is wrong.

@@ -186,3 +186,56 @@ def test_more_right_answers_never_worsen_the_outcome(evidence_of) -> None:
         for k in range(200, 292, 7)
     ]
     assert words == sorted(words)
+
+
+def test_swapped_columns_are_named(evidence_of) -> None:
+    evidence = evidence_of(student=[True] * 300, teacher=[True] * 300)
+    swapped = [
+        replace(p, parsed="the text of the row", reference="the text of the row")
+        for p in evidence.predictions["student"]
+    ]
+    decision = decide(replace(evidence, predictions={**evidence.predictions, "student": swapped}), GATE)
+    assert decision.decision == "invalid"
+    assert "swapped columns" in decision.reason
+
+
+def test_a_channel_that_was_never_promoted_to_is_said_and_does_not_pass(evidence_of) -> None:
+    rule = MARGIN.model_copy(update={"versus": "channel:production"})
+    decision = decide(evidence_of(student=[True] * 300, teacher=[True] * 300), GateConfig(rules=(rule,)))
+    assert decision.decision == "inconclusive"
+    assert "nothing was ever promoted to channel 'production'" in decision.reason
+
+
+def test_the_channel_that_was_compared_with_is_kept_in_the_decision(evidence_of) -> None:
+    evidence = evidence_of(
+        student=[True] * 400, teacher=[True] * 400, **{"channel:production": [True] * 396 + [False] * 4}
+    )
+    rule = MARGIN.model_copy(update={"versus": "channel:production"})
+    decision = decide(replace(evidence, channels={"production": 7}), GateConfig(rules=(rule,)))
+    assert decision.decision == "promote"
+    assert dict(decision.channels) == {"production": 7}
+
+
+def test_a_baseline_that_failed_everywhere_is_said_and_spoils_nothing(evidence_of, predictions_of) -> None:
+    evidence = evidence_of(student=[True] * 400, teacher=[True] * 400)
+    failed = predictions_of("base", [False] * 400, error_kind="overlong", parsed=None)
+    decision = decide(replace(evidence, predictions={**evidence.predictions, "base": failed}), GATE)
+    assert decision.decision == "promote"
+    assert any("base gave no usable answer" in note for note in decision.notes)
+
+
+def test_a_base_that_a_rule_compares_with_must_have_answered(evidence_of, predictions_of) -> None:
+    evidence = evidence_of(student=[True] * 400, teacher=[True] * 400)
+    failed = predictions_of("base", [False] * 400, error_kind="overlong", parsed=None)
+    rule = MARGIN.model_copy(update={"versus": "base"})
+    decision = decide(
+        replace(evidence, predictions={**evidence.predictions, "base": failed}), GateConfig(rules=(rule,))
+    )
+    assert decision.decision == "invalid"
+
+
+def test_a_gate_beyond_the_teachers_agreement_with_itself_cannot_be_met(evidence_of) -> None:
+    evidence = evidence_of(student=[True] * 390 + [False] * 10, teacher=[True] * 400)
+    decision = decide(replace(evidence, reference="teacher", self_agreement=0.9), GATE)
+    assert "cannot be met by any student" in decision.rules[0].reason
+    assert decision.decision == "inconclusive"
