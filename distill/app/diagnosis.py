@@ -29,11 +29,27 @@ def diagnose(config: Path | None, state_dir: Path, *, offline: bool = False) -> 
     findings += [_check_key(name, needed=name in named) for name in dict.fromkeys((*named, *KEY_VARIABLES))]
     if config is not None:
         findings.append(Finding(str(config), "fail" if problem else "ok", problem or "valid"))
+    if loaded is not None:
+        findings.append(_check_overlap(loaded))
     if not offline:
         from distill.app.reachability import check_network  # noqa: PLC0415  (the teacher's client, 0.3 s)
 
         findings += check_network(loaded)
     return findings
+
+
+def _check_overlap(loaded: LoadedConfig) -> Finding:
+    from distill.app.composition import compose  # noqa: PLC0415 the machine's checks must work without it
+    from distill.app.overlap import audit_overlap  # noqa: PLC0415 as above
+
+    try:
+        audit = audit_overlap(compose(loaded))
+    except DistillError as error:
+        return Finding("train and held-out", "fail", str(error))
+    if audit is None:
+        return Finding("train and held-out", "ok", "held-out rows will be drawn from the data, copies kept together")
+    shared = audit.describe()
+    return Finding("train and held-out", "warn" if shared else "ok", shared or "nothing is shared")
 
 
 def _check_python() -> Finding:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from distill.app.composition import Composition
 from distill.app.execute import forecast_run
+from distill.app.overlap import audit_overlap, find_impossible_gates
 from distill.engine.runner import Forecast
 from distill.records.example import Example
 from distill.sources import read_source
@@ -43,6 +44,7 @@ class Outlook:
     power: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
     destination: str
+    overlap: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -57,6 +59,7 @@ class Outlook:
             "power": list(self.power),
             "warnings": list(self.warnings),
             "destination": self.destination,
+            "overlap": self.overlap,
         }
 
     def describe_spending(self) -> str:
@@ -78,8 +81,17 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
     spending = estimate_spending(composition)
     power, warnings = foresee_power(composition, spending.heldout_rows)
     stages = tuple(forecast_run(composition))
-    found = (*config_warnings, *spending.warnings, *warnings)
-    return Outlook(stages, spending, power, found, name_destination(composition.config.teacher))
+    audit = audit_overlap(composition)
+    shared = None if audit is None else audit.describe()
+    said = (*config_warnings, *spending.warnings, *warnings, *find_impossible_gates(composition))
+    return Outlook(
+        stages,
+        spending,
+        power,
+        (*said, shared) if shared else said,
+        name_destination(composition.config.teacher),
+        None if audit is None else asdict(audit),
+    )
 
 
 def name_destination(teacher: TeacherConfig) -> str:
@@ -125,8 +137,10 @@ def estimate_spending(composition: Composition) -> Spending:
 def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
     """Return, per margin rule and assumed discordance, the chance that an equal student is promoted at this n."""
     from distill.statistics.power import gate_power, needed_n  # noqa: PLC0415 scipy, which an idle run must not wait for
+    from distill.statistics.proportions import bound_power, needed_for_bound  # noqa: PLC0415 as above
 
     alpha = 1 - composition.config.gate.confidence
+    without_gold = composition.config.data.gold is None
     table: list[dict[str, Any]] = []
     warnings: list[str] = []
     for rule in composition.config.gate.rules:
@@ -134,8 +148,12 @@ def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any
             continue
         best = 0.0
         for psi in ASSUMED_DISCORDANCE:
-            power = gate_power(n, rule.margin, psi, 0.0, alpha)
-            needed = needed_n(rule.margin, psi, 0.0, alpha, 0.8)
+            if without_gold and rule.versus == "teacher":  # agreement of 1 - psi must be shown to be over 1 - margin
+                power = bound_power(n, rule.margin, psi, alpha)
+                needed = needed_for_bound(psi, rule.margin, alpha)
+            else:
+                power = gate_power(n, rule.margin, psi, 0.0, alpha)
+                needed = needed_n(rule.margin, psi, 0.0, alpha, 0.8)
             best = max(best, power)
             table.append(
                 {"rule": rule.metric, "of": rule.of, "margin": rule.margin, "heldout_rows": n,

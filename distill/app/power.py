@@ -79,7 +79,11 @@ def plan_power(
     rows: list[PowerRow] = []
     notes: list[str] = []
     for rule in gate.rules:
-        found = plan_rule(rule, gate, n, tuple(discordances) or ASSUMED_DISCORDANCE, seen.get(rule.of))
+        shares = tuple(discordances) or ASSUMED_DISCORDANCE
+        if composition.config.data.gold is None and rule.margin is not None and rule.versus == "teacher":
+            found = [_plan_agreement(rule, n, 1 - gate.confidence, psi) for psi in shares]
+        else:
+            found = plan_rule(rule, gate, n, shares, seen.get(rule.of))
         rows += found
         if not found:
             notes.append(f"{rule.metric} of {rule.of}: power depends on its spread, which only a run can show")
@@ -129,6 +133,25 @@ def _plan_margin(rule: RuleConfig, n: int, alpha: float, psi: float, seen: bool,
         power_at_needed=round(gate_power(needed, margin, psi, 0.0, alpha, exact=exact), 3),
         observed=seen,
         curve=tuple((rows, round(gate_power(rows, margin, psi, 0.0, alpha, exact=exact), 3)) for rows in CURVE_ROWS),
+    )
+
+
+def _plan_agreement(rule: RuleConfig, n: int, alpha: float, psi: float) -> PowerRow:
+    """Plan a margin without gold: agreement of 1 - psi must be shown to be over 1 - margin."""
+    margin = rule.margin or 0.0
+    needed = needed_for_bound(psi, margin, alpha, WANTED_POWER)
+    return PowerRow(
+        rule="agreement",
+        of=rule.of,
+        kind="margin",
+        bound=margin,
+        assumed=f"no gold; truly agrees on {1 - psi:.1%} of rows",
+        discordant=psi,
+        heldout_rows=n,
+        power=round(bound_power(n, margin, psi, alpha), 3),
+        needed_n=needed,
+        power_at_needed=None if needed is None else round(bound_power(needed, margin, psi, alpha), 3),
+        curve=tuple((rows, round(bound_power(rows, margin, psi, alpha), 3)) for rows in CURVE_ROWS),
     )
 
 
