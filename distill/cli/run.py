@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -43,16 +45,36 @@ def command(
     from distill.cli.load import load
     from distill.cli.progress import show_progress
     from distill.cli.verdict import print_outcome
+    from distill.students import is_follower
 
+    if is_follower():
+        from distill.students.crew import follow
+
+        follow()
+        return 0
     composition = compose(load(config, overrides, runs_dir, state_dir), budget)
     confirm_spending(composition, until, ask=None if yes or as_json else _ask)
-    with show_progress() as listener:
+    with lead_crew(), show_progress() as listener:
         outcome = execute(composition, listener, until=until, rerun_from=rerun_from)
     if as_json:
         print_json(dict(outcome.run.facts))
     else:
         print_outcome(outcome)
     return outcome.exit_code
+
+
+@contextmanager
+def lead_crew() -> Iterator[None]:
+    """Send home, at the end, the processes that a launcher started to help with the training."""
+    from distill.students import has_followers
+
+    try:
+        yield
+    finally:
+        if has_followers():
+            from distill.students.crew import dismiss
+
+            dismiss()
 
 
 def _ask(question: str) -> bool:

@@ -48,18 +48,15 @@ def run_train(config: object, context: Context) -> Summary:
     runtime = surroundings_of(context).runtime
     student_dir = context.output_dir / STUDENT_DIR
     student_dir.mkdir()
+    from distill.students.crew import Job, train_together  # noqa: PLC0415 loads torch, which a cached stage never needs
+    from distill.students.parity import measure_parity, write_parity  # noqa: PLC0415 the same
+
     student = get_student(config.student.kind)
-    report = student.train(
-        Lessons(train, validation),
-        config.task,
-        config.student,
-        runtime,
+    report = train_together(
+        Job(Lessons(train, validation), config.task, config.student, runtime, context.work_dir),
         student_dir,
-        context.work_dir,
         on_progress=lambda step, total, loss: context.progress(step, total, f"loss {loss:.3f}"),
     )
-    from distill.students.parity import measure_parity, write_parity  # noqa: PLC0415 torch, loaded by now
-
     forms = measure_parity(student, student_dir, runtime)
     write_parity(student_dir, forms)
     (context.output_dir / "training.json").write_text(

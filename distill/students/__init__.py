@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -27,3 +28,13 @@ def get_student(kind: str) -> Student:
     if kind not in STUDENTS:
         raise UsageError(f"unknown student kind {kind!r}; known: {', '.join(sorted(STUDENTS))}")
     return cast("Student", import_module(STUDENTS[kind]).STUDENT)
+
+
+def is_follower() -> bool:
+    """Say whether a launcher started this process only to help another one train."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and os.environ.get("RANK", "0") != "0"
+
+
+def has_followers() -> bool:
+    """Say whether a launcher started others to help this process train."""
+    return os.environ.get("WORLD_SIZE", "1") != "1" and not is_follower()

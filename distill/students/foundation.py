@@ -21,10 +21,12 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import ConfigError, StoreError
+from distill.students import is_follower
 from distill.students.bases import ResolvedBase, check_trust, hash_weights, refuse_code, resolve_base
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.students.manifest import StudentManifest
 from distill.students.tiny import Family, build_tiny
+from distill.students.trainable import make_whole
 
 TINY_BASE_FOLDER = "base"
 _CLASSES: dict[Family, Any] = {
@@ -54,7 +56,8 @@ def lay_foundation(family: Family, config: StudentConfig, texts: Sequence[str], 
         folder = output_dir / TINY_BASE_FOLDER
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
-        return Foundation(tokenizer, model, ResolvedBase("tiny", None, folder, "local", hash_weights(folder)))
+        hashes = {} if is_follower() else hash_weights(folder)  # save_pretrained writes in the first process only
+        return Foundation(tokenizer, model, ResolvedBase("tiny", None, folder, "local", hashes))
     base = resolve_base(config.base, config.revision)
     return _load(family, base, trust_remote_code=config.trust_remote_code)
 
@@ -102,6 +105,7 @@ def load_weights(directory: Path, foundation: Foundation, *, merge: bool) -> Pre
 
 def save_weights(model: nn.Module, directory: Path) -> None:
     """Write the adapter (PEFT's layout), or the whole model where everything was trained."""
+    make_whole(model)
     if isinstance(model, peft.PeftModel):
         model.save_pretrained(str(directory), save_embedding_layers=False)
     else:

@@ -43,6 +43,7 @@ class CausalModel(nn.Module):
         self.lm = lm
         self.objective = objective
         self._teacher = (teacher,)
+        self._no_split_modules = getattr(bare(lm), "_no_split_modules", None)
 
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch as `LmRows.collate` makes it."""

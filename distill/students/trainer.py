@@ -18,6 +18,11 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
@@ -259,6 +264,30 @@ class StudentTrainer(Trainer):
             checkpoints.prune(self.work_dir, {kept})
             self._prune_best()
         self.accelerator.wait_for_everyone()
+
+    def _save_optimizer_and_scheduler(self, output_dir: str) -> None:
+        """Write the optimizer's state as one file, whole where parameters are sharded."""
+        if not self.is_fsdp_enabled:
+            super()._save_optimizer_and_scheduler(output_dir)
+            return
+        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        state = get_optimizer_state_dict(cast("nn.Module", self.model), self._inner_optimizer(), options=whole)
+        if self.is_world_process_zero():
+            torch.save(state, Path(output_dir) / "optimizer.pt")
+            torch.save(cast("Any", self.lr_scheduler).state_dict(), Path(output_dir) / "scheduler.pt")
+
+    def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
+        if checkpoint is None or not self.is_fsdp_enabled:
+            super()._load_optimizer_and_scheduler(checkpoint)
+            return
+        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        state = torch.load(Path(checkpoint) / "optimizer.pt", weights_only=True)
+        set_optimizer_state_dict(cast("nn.Module", self.model), self._inner_optimizer(), state, options=whole)
+        schedule = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
+        cast("Any", self.lr_scheduler).load_state_dict(schedule)
+
+    def _inner_optimizer(self) -> torch.optim.Optimizer:
+        return cast("torch.optim.Optimizer", getattr(self.optimizer, "optimizer", self.optimizer))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         read_trainable(cast("nn.Module", self.model), Path(resume_from_checkpoint) / "trainable.safetensors")
