@@ -1,0 +1,74 @@
+"""Exporting: a run's student in the form a server wants, in a folder of its own, with its card and its parity."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from distill.app.runs import Run
+from distill.engine.store import Store
+from distill.errors import UsageError
+from distill.records.runtime import RuntimeConfig
+from distill.students.exporting import Dtype, Format, get_exporter
+
+if TYPE_CHECKING:
+    from distill.students.parity import FormParity
+
+CARD = "README.md"
+_ADAPTER, _WHOLE = "library_name: peft", "library_name: transformers"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written where. `parity` is None where nothing on this machine can read the form back."""
+
+    directory: Path
+    parity: FormParity | None
+
+    @property
+    def is_the_student(self) -> bool:
+        """Whether the form chooses as the trained student did, as far as could be measured."""
+        return self.parity is None or self.parity.passes
+
+
+def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: RuntimeConfig) -> Exported:
+    """Write a run's student into the new folder `target`; nothing is left there when it fails.
+
+    Raises:
+        UsageError: `target` holds something, the run was not evaluated, or the student has no such form.
+        StoreError: the run's artifacts are damaged.
+        MissingExtraError: the format needs a package that is not installed.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} exists and is not empty; name a new folder with -o")
+    store = Store(run.state_dir)
+    packaged = store.verify("evaluate", run.artifact("evaluate").name) / "student"
+    trained = store.verify("train", run.artifact("train").name) / "student"
+    draft = target.with_name(f".{target.name}.draft")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    try:
+        parity = get_exporter(form)(trained, draft, dtype, runtime)
+        _complete(packaged, draft, parity, keep_adapter=form == "vllm")
+        if target.exists():
+            target.rmdir()
+        draft.rename(target)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return Exported(target, parity)
+
+
+def _complete(packaged: Path, draft: Path, parity: FormParity | None, *, keep_adapter: bool) -> None:
+    """Add the card, the thresholds that were chosen, and what was measured."""
+    card = (packaged / CARD).read_text(encoding="utf-8")
+    (draft / CARD).write_text(card if keep_adapter else card.replace(_ADAPTER, _WHOLE, 1), encoding="utf-8")
+    manifest = draft / "distill.json"
+    if manifest.is_file():
+        chosen = json.loads((packaged / "distill.json").read_text(encoding="utf-8"))["thresholds"]
+        body = json.loads(manifest.read_text(encoding="utf-8")) | {"thresholds": chosen}
+        manifest.write_text(json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+    measured = None if parity is None else asdict(parity) | {"passes": parity.passes}
+    (draft / "export_parity.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")

@@ -1,0 +1,78 @@
+"""The adapter as vLLM loads it beside its base: adapter_config.json, adapter_model.safetensors, the tokenizer.
+
+What vLLM refuses (its PEFTHelper: DoRA, modules_to_save; ranks above its table) is refused here, where something
+can be done about it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import peft
+
+from distill.errors import UsageError
+from distill.records.runtime import RuntimeConfig
+from distill.students.foundation import TINY_BASE_FOLDER, load_weights, reload_foundation
+from distill.students.manifest import StudentManifest, read_manifest
+from distill.students.parity import FormParity, compare, read_probe
+from distill.students.reading import read_causal
+
+MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM's --max-lora-rank takes."""
+ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
+
+
+def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> FormParity:
+    """Copy the adapter and its tokenizer, and write serve.sh with the command that serves it.
+
+    Raises:
+        UsageError: the student is no adapter on a causal language model, or vLLM cannot load it.
+        StoreError: the student is damaged.
+    """
+    del runtime
+    manifest = read_manifest(source)
+    _refuse(source, manifest, dtype)
+    tokenizer_files = [
+        p.name for p in source.iterdir() if p.name.startswith(("tokenizer", "special_", "chat_template"))
+    ]
+    for name in (*ADAPTER, *tokenizer_files, "distill.json"):
+        shutil.copyfile(source / name, target / name)
+    if (source / TINY_BASE_FOLDER).is_dir():
+        shutil.copytree(source / TINY_BASE_FOLDER, target / TINY_BASE_FOLDER)
+    (target / "serve.sh").write_text(write_command(manifest), encoding="utf-8")
+    foundation = reload_foundation("causal_lm", target, manifest)
+    return compare(
+        read_probe(source), read_causal(load_weights(target, foundation, merge=False).eval()), "vllm adapter"
+    )
+
+
+def write_command(manifest: StudentManifest) -> str:
+    """Return a shell script that serves base and adapter with vLLM."""
+    lora = manifest.config.lora
+    rank = next(r for r in MAX_RANKS if lora is not None and r >= lora.rank)
+    name, revision = str(manifest.base["name"]), manifest.base["revision"]
+    base = f'"$HERE/{TINY_BASE_FOLDER}"' if name == "tiny" else name
+    at = "" if revision is None else f" --revision {revision} --tokenizer-revision {revision}"
+    return (
+        "#!/usr/bin/env bash\n# Serves the student as model `student` behind an OpenAI-compatible endpoint.\n"
+        'HERE="$(cd "$(dirname "$0")" && pwd)"\n'
+        f'exec vllm serve {base}{at} --enable-lora --max-lora-rank {rank} --lora-modules student="$HERE" "$@"\n'
+    )
+
+
+def _refuse(source: Path, manifest: StudentManifest, dtype: str) -> None:
+    lora = manifest.config.lora
+    if manifest.kind != "causal_lm":
+        raise UsageError(f"--format vllm is for causal_lm students, not {manifest.kind}; use merged or onnx")
+    if lora is None or not (source / peft.utils.CONFIG_NAME).is_file():
+        raise UsageError("everything was trained, so there is no adapter; vLLM serves --format merged as it is")
+    if lora.variant == "dora":
+        raise UsageError("vLLM cannot load DoRA adapters; use --format merged")
+    if lora.rank > MAX_RANKS[-1]:
+        raise UsageError(f"vLLM takes ranks up to {MAX_RANKS[-1]}, this one has {lora.rank}; use --format merged")
+    if dtype != "float32":
+        raise UsageError(f"the adapter is written as it was trained (float32), not {dtype}; vLLM casts it itself")
+    if json.loads((source / ADAPTER[0]).read_text(encoding="utf-8")).get("modules_to_save"):
+        raise UsageError("vLLM cannot load modules saved beside an adapter; use --format merged")

@@ -1,0 +1,125 @@
+"""Each export is read back and says what the trained student said; what a server could not load is refused here."""
+
+from __future__ import annotations
+
+import json
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from distill.errors import UsageError
+from distill.records.runtime import RuntimeConfig
+from distill.records.training import Prompt, TrainingRow
+from distill.students import STUDENTS, get_student
+from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
+from distill.students.exporting import get_exporter
+from distill.students.protocol import Lessons
+from distill.tasks.config import TaskConfig
+
+RUNTIME = RuntimeConfig(device="cpu")
+TASK = TaskConfig(output="label", labels=("yes", "no"), user="{{ text }}")
+ROWS = [TrainingRow(f"r{i}", Prompt(f"r{i}", f"is number {i} odd"), "yes" if i % 2 else "no") for i in range(8)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return {kind: train(kind, tmp_path_factory.mktemp(kind), LoraConfig(rank=4)) for kind in STUDENTS}
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    (tmp_path / "target").mkdir()
+    return tmp_path / "target"
+
+
+def train(kind: str, folder: Path, lora: LoraConfig | None) -> Path:
+    config = StudentConfig(kind=kind, base=TinyModelConfig(), lora=lora, epochs=4, learning_rate=1e-2, max_new_tokens=8)
+    get_student(kind).train(Lessons(ROWS, ROWS[:2]), TASK, config, RUNTIME, folder / "out", folder / "work")
+    return folder / "out"
+
+
+@pytest.mark.parametrize("kind", sorted(STUDENTS))
+def test_merged_weights_answer_as_the_adapter_did(kind: str, trained, target: Path):
+    parity = get_exporter("merged")(trained[kind], target, "float32", RUNTIME)
+    assert parity.passes
+    assert not list(target.glob("adapter_*"))
+    prompts = [row.prompt for row in ROWS]
+    before, after = (get_student(kind).load(path, RUNTIME).predict(prompts) for path in (trained[kind], target))
+    assert [answer.text for answer in before] == [answer.text for answer in after]
+
+
+def test_merging_is_done_in_fp32_and_then_cast(trained, target: Path, tmp_path: Path):
+    exact = tmp_path / "exact"
+    exact.mkdir()
+    get_exporter("merged")(trained["causal_lm"], exact, "float32", RUNTIME)
+    parity = get_exporter("merged")(trained["causal_lm"], target, "bfloat16", RUNTIME)
+    fine, coarse = load_file(exact / "model.safetensors"), load_file(target / "model.safetensors")
+    assert all(torch.equal(fine[name].to(torch.bfloat16), coarse[name]) for name in coarse)
+    assert 0 < parity.largest_logit_gap < 1
+    assert json.loads((target / "config.json").read_text())["dtype"] == "bfloat16"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", sorted(STUDENTS))
+def test_onnx_graph_says_what_the_trained_student_said(kind: str, trained, target: Path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    parity = get_exporter("onnx")(trained[kind], target, "float32", RUNTIME)
+    assert parity.passes
+    assert parity.largest_logit_gap < 1e-4
+    names = {path.name for path in target.glob("*.onnx")}
+    assert names == ({"encoder.onnx", "decoder.onnx"} if kind == "seq2seq" else {"model.onnx"})
+
+
+def test_vllm_layout_is_the_adapter_with_the_command_that_serves_it(trained, target: Path):
+    parity = get_exporter("vllm")(trained["causal_lm"], target, "float32", RUNTIME)
+    assert parity.passes
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= {p.name for p in target.iterdir()}
+    command = (target / "serve.sh").read_text()
+    assert "--enable-lora --max-lora-rank 8 --lora-modules student=" in command
+
+
+@pytest.mark.parametrize(
+    ("kind", "lora", "words"),
+    [
+        ("classifier", LoraConfig(rank=4), "for causal_lm students"),
+        ("causal_lm", None, "there is no adapter"),
+        ("causal_lm", LoraConfig(rank=4, variant="dora"), "cannot load DoRA"),
+    ],
+)
+def test_what_vllm_cannot_load_is_refused(kind: str, lora, words: str, tmp_path: Path, target: Path):
+    with pytest.raises(UsageError, match=words):
+        get_exporter("vllm")(train(kind, tmp_path, lora), target, "float32", RUNTIME)
+
+
+def test_gguf_without_a_converter_says_where_to_get_one(trained, target: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.delenv("DISTILL_GGUF_CONVERTER", raising=False)
+    with pytest.raises(UsageError, match=r"no GGUF converter: .* is not on PATH; get it from llama.cpp"):
+        get_exporter("gguf")(trained["causal_lm"], target, "float32", RUNTIME)
+
+
+def test_gguf_converter_is_given_the_merged_model(trained, target: Path, tmp_path: Path, monkeypatch):
+    script = tmp_path / "convert_hf_to_gguf.py"
+    script.write_text(
+        "import sys, pathlib\n"
+        "folder, _, out, _, kind = sys.argv[1:]\n"
+        "assert (pathlib.Path(folder) / 'model.safetensors').is_file()\n"
+        "pathlib.Path(out).write_text(kind)\n"
+    )
+    monkeypatch.setenv("DISTILL_GGUF_CONVERTER", str(script))
+    assert get_exporter("gguf")(trained["causal_lm"], target, "float16", RUNTIME) is None
+    assert (target / "student.gguf").read_text() == "f16"
+
+
+def test_converter_that_fails_is_quoted(trained, target: Path, tmp_path: Path, monkeypatch):
+    script = tmp_path / "convert"
+    script.write_text(f"#!{sys.executable}\nimport sys\nsys.exit('model type qwen2 is unknown')\n")
+    script.chmod(script.stat().st_mode | stat.S_IXUSR)
+    monkeypatch.setenv("DISTILL_GGUF_CONVERTER", str(script))
+    with pytest.raises(UsageError, match="failed with code 1: model type qwen2 is unknown"):
+        get_exporter("gguf")(trained["causal_lm"], target, "float32", RUNTIME)
