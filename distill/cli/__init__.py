@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "runs": ("distill.cli.runs", "Table of runs: when, teacher, student, quality, verdict, cost."),
     "inspect": ("distill.cli.inspect", "Rows of a stage's table: e.g. what a filter dropped and why."),
     "promote": ("distill.cli.promote", "Move a channel onto a run's student; refuses unless the gate said promote."),
+    "curve": ("distill.cli.curve", "Say what more rows would bring: nested parts taught, fitted, forecast."),
     "export": ("distill.cli.export", "Write a run's student as plain weights, ONNX, GGUF or a vLLM adapter."),
     "rollback": ("distill.cli.rollback", "Move a channel back to an earlier version."),
     "channels": ("distill.cli.channels", "Show channels and their history."),
