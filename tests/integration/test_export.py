@@ -20,9 +20,9 @@ def distill(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def run_dir(tmp_path_factory: pytest.TempPathFactory, repo_root: Path) -> Path:
+def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("export")
-    config = repo_root / "configs" / "tiny.yaml"
+    config = Path(__file__).parents[2] / "configs" / "tiny.yaml"
     done = distill("run", config, "--set", "student.lora={rank: 4}", "--set", "student.epochs=1", cwd=root)
     assert done.returncode in (0, 3, 4), done.stderr
     return root
