@@ -24,7 +24,7 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("export")
     config = Path(__file__).parents[2] / "configs" / "tiny.yaml"
     done = distill("run", config, "--set", "student.lora={rank: 4}", "--set", "student.epochs=1", cwd=root)
-    assert done.returncode in (0, 3, 4), done.stderr
+    assert (root / "runs" / "tiny" / "latest" / "gate.json").is_file(), done.stderr
     return root
 
 
