@@ -12,7 +12,6 @@ from typing import cast
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from distill import __version__
 from distill.records.decision import Decision, RuleOutcome
 from distill.reports import wording
 from distill.reports.costs_view import CostsView, curve_of, plane_of, spend_of
@@ -55,7 +54,7 @@ def render_report(data: ReportData) -> str:
             plots=_plots(data, view),
             agreement=_agreement(data.rows),
             payload=pack_rows(data.rows),
-            generator=f"distill {__version__}",
+            generator=f"distill {data.lineage.versions.get('distill', '')}".strip(),
             style=Markup(read_asset("report.css")),  # noqa: S704 our own file
             script=Markup(script),  # noqa: S704 our own file
             script_hash=_digest(script),
