@@ -36,9 +36,7 @@ def read_files(inputs: Mapping[str, Path]) -> Files:
     Raises:
         OSError: a file that every stage writes is missing.
     """
-    curve = inputs["evaluate"] / "curve.json"
-    if not curve.is_file():
-        curve = inputs["train"] / "curve.json"
+    records = _read_records(inputs)
     return Files(
         training=_read(inputs["train"] / "training.json"),
         evaluation=_read(inputs["evaluate"] / "evaluation.json"),
@@ -48,9 +46,19 @@ def read_files(inputs: Mapping[str, Path]) -> Files:
         evaluate=_read(inputs["evaluate"] / "ledger.json"),
         audit=_read(inputs["split"] / "audit.json"),
         funnel=json.loads((inputs["filter"] / "funnel.json").read_text(encoding="utf-8")),
-        curve=_read(curve) if curve.is_file() else None,
-        records=_read_records(inputs),
+        curve=_find_curve(inputs["filter"], records.get("train", {})),
+        records=records,
     )
+
+
+def _find_curve(kept: Path, train: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the curve that was measured on these kept rows with this run's own student, or None."""
+    wanted = train.get("config", {}).get("student")
+    for path in sorted((kept.parent.parent / "curve").glob(f"*/{RECORD}")):
+        record = _read(path)
+        if record["upstream"].get("kept") == kept.name and record["config"].get("student") == wanted:
+            return _read(path.parent / "curve.json")
+    return None
 
 
 def _read_records(inputs: Mapping[str, Path]) -> dict[str, dict[str, Any]]:

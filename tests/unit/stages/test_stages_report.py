@@ -12,7 +12,7 @@ from distill.engine.stage import Context
 from distill.stages.looks import count_look, read_looks
 from distill.stages.report import read_audit, read_curve
 from distill.stages.report_costs import add_known, threshold_of
-from distill.stages.report_files import Files
+from distill.stages.report_files import Files, _find_curve
 from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.teachers.config import TermsConfig
 
@@ -96,3 +96,16 @@ def test_the_audit_says_how_near_is_near_and_names_what_was_removed() -> None:
     config = {"near_duplicate_threshold": 0.8, "heldout": {"source": "h.jsonl"}}
     found = read_audit(replace(_files(), audit=audit, records={"split": {"config": config}}))
     assert (found.near_threshold, found.leaked, found.note) == (0.8, (("a", "x.jsonl:3"),), "")
+
+
+@pytest.mark.parametrize(("student", "is_found"), [({"seed": 7}, True), ({"seed": 8}, False)])
+def test_a_curve_counts_only_for_the_same_rows_and_the_same_student(
+    tmp_path: Path, student: dict[str, int], is_found: bool
+) -> None:
+    kept, measured = tmp_path / "filter" / ("a" * 64), tmp_path / "curve" / "c"
+    measured.mkdir(parents=True)
+    record = {"upstream": {"kept": kept.name}, "config": {"student": {"seed": 7}}}
+    (measured / "record.json").write_text(json.dumps(record))
+    (measured / "curve.json").write_text('{"points": []}')
+    found = _find_curve(kept, {"config": {"student": student}})
+    assert (found is not None) == is_found
