@@ -30,9 +30,9 @@ def expected(count):
     return [("refund", "delivery", "repair")[i % 3] for i in range(count)]
 
 
-def test_a_batch_brings_every_answer_at_half_price(serve, teach, orders):
+def test_a_batch_brings_every_answer_at_half_price(serve, teach, orders, tmp_path):
     server = serve()
-    batch, realtime = teach(server.url, mode="batch"), teach(server.url, run={"state_dir": "elsewhere"})
+    batch, realtime = teach(server.url, mode="batch"), teach(server.url, run={"state_dir": tmp_path / "elsewhere"})
     bought = batch.buy(orders(batch.config, 30))
     assert texts(bought) == expected(30)
     assert server.desk.fates["answered"] == 0
