@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -45,6 +46,8 @@ class Outlook:
     warnings: tuple[str, ...]
     destination: str
     overlap: dict[str, Any] | None = None
+    days_to_sunset: int | None = None
+    """Days until the teacher is switched off, where `teacher.sunset` states the day; 0 or less: it is off."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -60,6 +63,7 @@ class Outlook:
             "warnings": list(self.warnings),
             "destination": self.destination,
             "overlap": self.overlap,
+            "days_to_sunset": self.days_to_sunset,
         }
 
     def describe_spending(self) -> str:
@@ -83,15 +87,27 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
     stages = tuple(forecast_run(composition))
     audit = audit_overlap(composition)
     shared = None if audit is None else audit.describe()
-    said = (*config_warnings, *spending.warnings, *warnings, *find_impossible_gates(composition))
+    teacher = composition.config.teacher
+    days_left = count_days_to_sunset(teacher, datetime.now(UTC).date())
+    said = [*config_warnings, *spending.warnings, *warnings, *find_impossible_gates(composition)]
+    said += [shared] if shared else []
+    if days_left is not None:
+        word = f"is switched off in {days_left} days" if days_left > 0 else "is switched off: a run would stop (exit 6)"
+        said.append(f"{teacher.model!r} {word} ({teacher.sunset})")
     return Outlook(
         stages,
         spending,
         power,
-        (*said, shared) if shared else said,
-        name_destination(composition.config.teacher),
+        tuple(said),
+        name_destination(teacher),
         None if audit is None else asdict(audit),
+        days_left,
     )
+
+
+def count_days_to_sunset(teacher: TeacherConfig, today: date) -> int | None:
+    """Return the days until the stated sunset; None where none is stated (`auto` asks the server when a run starts)."""
+    return (teacher.sunset - today).days if isinstance(teacher.sunset, date) else None
 
 
 def name_destination(teacher: TeacherConfig) -> str:

@@ -29,7 +29,7 @@ from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
 from distill.teachers import Budget, Order, Progress, Standing, Teacher, build_requests, open_teacher
-from distill.teachers.smoke import Outcome, judge
+from distill.teachers.smoke import Outcome, check_prompt, judge
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +93,15 @@ def try_first_rows(
     surroundings: Surroundings,
     budget: Budget,
 ) -> None:
-    """Buy the first rows, parse and filter them, and stop when too few are accepted.
+    """Look at the prompt's labels; buy the first rows, parse and filter them, and stop when too few are accepted.
 
     Raises:
         TeacherError: of kind `smoke`, with the reasons, samples and unknown labels.
     """
     smoke = surroundings.teacher.smoke
+    if task_config.labels and orders and orders[0].recorded is None:
+        prompt = "\n".join(message.content for message in orders[0].request.messages)
+        check_prompt(prompt, task_config.labels, smoke)
     first_ids = [example.id for example in examples[: smoke.rows]]
     chosen = [order for order in orders if order.id in set(first_ids) and order.sample == 0]
     if len(chosen) < smoke.rows:

@@ -140,8 +140,7 @@ async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: 
         reply, reading = await _send(order.request, till, shape)
         latency_ms = (time.monotonic() - begun) * 1000
         usage = reading.usage or estimated_usage(order.request, reading.text + (reading.rationale or ""))
-        spent = till.price.cost(usage)
-        till.ledger.book(usage, spent)
+        spent = till.ledger.book(usage, till.price)
         till.ledger.attempts += 1
         till.ledger.models_served[reading.model_served] += 1
         till.throttle.succeeded(permit, usage.input_tokens + usage.output_tokens, reply.headers)
@@ -157,7 +156,7 @@ async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: 
         _settle_permit(failed.error, permit, till)
         latency_ms = (time.monotonic() - begun) * 1000
         till.ledger.attempts += 1
-        till.ledger.waste(failed.error.kind, spent, assumed=failed.usage is None)
+        till.ledger.waste(failed.error.kind, spent, answered=failed.usage is not None)
         status = failed.error.status if failed.reply is None else failed.reply.status
         words = redact(str(failed.error), till.terms.secrets)
         till.writer.write(Attempt(key, wall, latency_ms, status, failed.error.kind, words, spent, None))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from distill.records.completion import Usage
 from distill.records.json import Json
+from distill.teachers.prices import Price
 
 
 @dataclass(slots=True)
@@ -37,9 +38,14 @@ class Ledger:
     attempts_by_error: Counter[str] = field(default_factory=Counter[str])
     """Attempts that were retried or discarded, by kind."""
     models_served: Counter[str] = field(default_factory=Counter[str])
+    usd_by_kind: dict[str, float] = field(default_factory=dict[str, float])
+    """Dollars by kind: input, cached_input, output, reasoning, batch, retried, discarded. Their sum is `usd`."""
 
-    def book(self, usage: Usage, usd: float, *, batch: bool = False) -> None:
-        """Book a call that was answered."""
+    def book(self, usage: Usage, price: Price, *, batch: bool = False) -> float:
+        """Book a call that was answered; returns what it cost."""
+        usd = price.cost(usage, batch=batch)
+        for kind, part in price.split(usage, batch=batch).items():
+            self._add(kind, part)
         self.calls += 1
         self.batch_calls += batch
         self.input_tokens += usage.input_tokens
@@ -49,14 +55,20 @@ class Ledger:
         self.estimated_calls += usage.estimated
         self.usd += usd
         self.batch_usd += usd if batch else 0.0
+        return usd
 
-    def waste(self, kind: str, usd: float, *, assumed: bool) -> None:
-        """Book an attempt that brought nothing usable."""
+    def waste(self, kind: str, usd: float, *, answered: bool) -> None:
+        """Book an attempt that brought nothing usable: `answered` ones are discarded, the others were cut off."""
+        self._add("discarded" if answered else "retried", usd)
         self.attempts_by_error[kind] += 1
         self.refused_calls += kind == "rate_limited"
         self.usd += usd
         self.wasted_usd += usd
-        self.assumed_usd += usd if assumed else 0.0
+        self.assumed_usd += 0.0 if answered else usd
+
+    def _add(self, kind: str, usd: float) -> None:
+        if usd:
+            self.usd_by_kind[kind] = self.usd_by_kind.get(kind, 0.0) + usd
 
     def to_json(self) -> dict[str, Json]:
         """Return the counts for costs.json."""
@@ -65,5 +77,5 @@ class Ledger:
                  "wasted_usd", "assumed_usd", "hits_usd")  # fmt: skip
         counts: dict[str, Json] = {name: getattr(self, name) for name in names}
         tables = {"errors": self.errors, "attempts_by_error": self.attempts_by_error,
-                  "models_served": self.models_served}  # fmt: skip
+                  "models_served": self.models_served, "usd_by_kind": self.usd_by_kind}  # fmt: skip
         return counts | {name: dict(sorted(table.items())) for name, table in tables.items()}

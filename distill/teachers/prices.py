@@ -28,6 +28,18 @@ class Price(NamedTuple):
         usd = fresh * self.input + usage.cached_input_tokens * self.cached_input + usage.output_tokens * self.output
         return usd * (self.batch_factor if batch else 1.0) / 1e6
 
+    def split(self, usage: Usage, *, batch: bool = False) -> dict[str, float]:
+        """Return the price of one call by kind of token; batch calls are a kind of their own. Adds up to `cost`."""
+        if batch:
+            return {"batch": self.cost(usage, batch=True)}
+        fresh = usage.input_tokens - usage.cached_input_tokens
+        return {
+            "input": fresh * self.input / 1e6,
+            "cached_input": usage.cached_input_tokens * self.cached_input / 1e6,
+            "output": (usage.output_tokens - usage.reasoning_tokens) * self.output / 1e6,
+            "reasoning": usage.reasoning_tokens * self.output / 1e6,
+        }
+
 
 def find_price(config: TeacherConfig, *, today: datetime | None = None) -> Price:
     """Find the price of the configured model.

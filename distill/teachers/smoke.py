@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,10 @@ from distill.teachers.config import SmokeConfig
 
 _SAMPLES_SHOWN = 5
 _SAMPLE_CHARS = 120
+_LISTING_SHARE = 0.5
+_ITEM_CUT = re.compile(r"[,;|\n]")
+_ITEM_EDGE = re.compile(r"^[\s\-*\u2022\"'`\[\](){}]+|[\s\"'`\[\](){}]+$")
+_ITEM = re.compile(r"[\w][\w \-/&]{0,80}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,42 @@ def check_prompt_labels(prompt: str, labels: Sequence[str], listed: Sequence[str
     if invented:
         words.append(f"the prompt lists {len(invented)} labels that the task does not know: {', '.join(invented)}")
     return words
+
+
+def check_prompt(prompt: str, labels: Sequence[str], config: SmokeConfig) -> None:
+    """Stop before the first call where the prompt lists labels, but not these: what is never shown is never answered.
+
+    A prompt that mentions fewer than half of the labels lists none. `min_accepted: 0` says to go on regardless.
+
+    Raises:
+        TeacherError: of kind `smoke`, naming what is left out and what is invented.
+    """
+    shown = sum(_mentions(prompt, label) for label in labels)
+    if config.min_accepted == 0 or shown < _LISTING_SHARE * len(labels):
+        return
+    words = check_prompt_labels(prompt, labels, find_listed(prompt, labels))
+    if words:
+        raise TeacherError(f"smoke test, before the first call: {'; '.join(words)}. Mend task.system, task.user or "
+                           f"task.labels, or set teacher.smoke.min_accepted: 0 to go on", kind="smoke")  # fmt: skip
+
+
+def find_listed(prompt: str, labels: Sequence[str]) -> list[str]:
+    """Return what a prompt lists among its labels: each run of items, cut at commas and lines, that holds two of them.
+
+    Items are shaped like the labels: where those have no spaces, words with spaces end a run.
+    """
+    known, spaced = set(labels), any(" " in label for label in labels)
+    listed: list[str] = []
+    run: list[str] = []
+    for item in [*(_ITEM_EDGE.sub("", part) for part in _ITEM_CUT.split(prompt)), "."]:
+        if item and _ITEM.fullmatch(item) and (spaced or " " not in item):
+            run.append(item)
+        elif item:
+            places = [place for place, word in enumerate(run) if word in known]
+            if len(places) >= 2:
+                listed += run[places[0] : places[-1] + 1] if spaced else run
+            run = []
+    return listed
 
 
 def _mentions(prompt: str, label: str) -> bool:

@@ -186,12 +186,12 @@ class BatchPurchase:
         till.ledger.attempts += 1
         till.budget.settle(0.0, spent)
         if error is not None:
-            till.ledger.waste(error.kind, spent, assumed=False)
+            till.ledger.waste(error.kind, spent, answered=True)
             words, status = redact(str(error), till.terms.secrets), line.reply.status
             till.writer.write(Attempt(line.key, time.time(), 0.0, status, error.kind, words, spent, line.request_id))
             await self._again(line.key, error, batch, till, sink)
             return
-        till.ledger.book(usage, spent, batch=True)
+        till.ledger.book(usage, till.price, batch=True)
         till.ledger.models_served[reading.model_served] += 1
         answer = Answer(line.key, redact_bytes(line.reply.body, till.terms.secrets), reading.model_served,
                         line.request_id or reading.request_id, reading.fingerprint, usage, spent, 0.0,

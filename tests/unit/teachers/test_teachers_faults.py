@@ -50,6 +50,15 @@ def test_a_discarded_answer_is_booked_as_wasted(serve, teach, orders):
     assert teacher.ledger.assumed_usd == 0
 
 
+def test_dollars_by_kind_add_up(serve, teach, orders):
+    teacher = teach(serve("empty_choice=0.3,timeout=0.2,first=1,timeout_s=30").url, run={"request_timeout_s": 0.4})
+    teacher.buy(orders(teacher.config, 40))
+    by_kind = teacher.ledger.usd_by_kind
+    assert {"input", "output", "discarded", "retried"} == set(by_kind)
+    assert sum(by_kind.values()) == pytest.approx(teacher.ledger.usd)
+    assert by_kind["retried"] == pytest.approx(teacher.ledger.assumed_usd)
+
+
 def test_refusals_and_cut_answers_are_answers(serve, teach, orders):
     server = serve("refusal=0.3,truncated=0.3")
     teacher = teach(server.url)

@@ -64,3 +64,20 @@ def test_a_killed_run_does_not_hold_the_next_one_up(serve, tmp_path):
     last.communicate(timeout=60)
     assert last.returncode == 0
     assert time.monotonic() - begun < 20  # far below the lease of a claim
+
+
+def test_two_processes_at_once_buy_each_answer_once(serve, tmp_path):
+    server = serve(latency_ms=5, count=300)
+    both = [_start(server.url, tmp_path, 300) for _ in range(2)]
+    said = [child.communicate(timeout=120)[0].decode().strip() for child in both]
+    assert said == ["300", "300"]
+    assert set(server.desk.asked.values()) == {1}
+
+
+def test_when_one_of_two_processes_is_killed_the_other_takes_over_its_claims(serve, tmp_path):
+    server = serve(latency_ms=20, count=300)
+    victim, other = (_start(server.url, tmp_path, 300) for _ in range(2))
+    _kill_after_some_answers(server, victim, 60)
+    said, _ = other.communicate(timeout=120)
+    assert (other.returncode, said.decode().strip()) == (0, "300")
+    assert server.desk.asked.total() <= 300 + CONCURRENCY

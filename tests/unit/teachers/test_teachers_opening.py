@@ -13,8 +13,9 @@ import time
 import pytest
 
 from distill.errors import DataError, TeacherError
-from distill.records.completion import Message
+from distill.records.completion import Message, Usage
 from distill.teachers import TeacherConfig, build_requests, estimate, find_price, open_teacher, provider_identity
+from distill.teachers.prices import Price
 
 
 @pytest.fixture
@@ -117,3 +118,11 @@ def test_an_estimate_spends_nothing_and_knows_the_journal(serve, teach, orders):
 def test_a_port_is_no_part_of_who_answers(config):
     a, b = (config.model_copy(update={"base_url": f"http://gpu-1:{port}/v1"}) for port in (8000, 8001))
     assert provider_identity(a) == provider_identity(b) == "openai@gpu-1"
+
+
+def test_a_price_splits_by_kind_of_token():
+    price = Price(1.0, 0.1, 4.0, 0.5, "test")
+    usage = Usage(1000, 400, 300, 100)
+    assert price.split(usage) == {"input": 6e-4, "cached_input": 4e-5, "output": 8e-4, "reasoning": 4e-4}
+    assert sum(price.split(usage).values()) == pytest.approx(price.cost(usage))
+    assert price.split(usage, batch=True) == {"batch": pytest.approx(price.cost(usage) / 2)}

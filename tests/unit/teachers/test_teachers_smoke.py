@@ -8,7 +8,14 @@ import pytest
 
 from distill.errors import TeacherError
 from distill.teachers.config import SmokeConfig
-from distill.teachers.smoke import Outcome, check_prompt_labels, find_unknown_labels, judge
+from distill.teachers.smoke import (
+    Outcome,
+    check_prompt,
+    check_prompt_labels,
+    find_listed,
+    find_unknown_labels,
+    judge,
+)  # fmt: skip
 
 
 def test_enough_accepted_rows_pass():
@@ -57,3 +64,38 @@ def test_the_real_answers_hold_labels_nobody_knows(shared_data):
     assert sum(find_unknown_labels(outcomes).values()) == 38
     with pytest.raises(TeacherError, match="wrong_exchange_rate"):
         judge(outcomes, SmokeConfig(rows=500, min_accepted=469), labels=labels)
+
+
+LABELS = ("card_arrival", "card_linking", "top_up", "refund")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    ["Labels: card_arrival, card_linking, top_up, refund.", "- card_arrival\n- card_linking\n- top_up\n- refund\n",
+     "Route the query.", "card_arrival is one label."],
+)  # fmt: skip
+def test_a_prompt_that_lists_all_labels_or_none_passes(prompt):
+    check_prompt(prompt, LABELS, SmokeConfig())
+
+
+def test_a_prompt_that_leaves_labels_out_stops_before_the_first_call():
+    prompt = "Labels:\ncard_arrival, card_linking, top_up, reimburse\n\nOnly the label."
+    with pytest.raises(TeacherError) as stop:
+        check_prompt(prompt, LABELS, SmokeConfig())
+    assert "1 of the 4 labels: refund" in str(stop.value)
+    assert "lists 1 labels that the task does not know: reimburse" in str(stop.value)
+    check_prompt(prompt, LABELS, SmokeConfig(min_accepted=0))
+
+
+def test_the_real_prompt_is_stopped_and_every_label_named(shared_data):
+    folder = shared_data / "banking77"
+    labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+    listed = json.loads((folder / "prompt_labels.json").read_text(encoding="utf-8"))
+    prompt = (folder / "prompt.txt").read_text(encoding="utf-8")
+    assert set(find_listed(prompt, labels)) == set(listed)
+    with pytest.raises(TeacherError) as stop:
+        check_prompt(prompt, labels, SmokeConfig())
+    for label in (set(labels) ^ set(listed)) - {"card_payment_wrong_exchange_rate"}:
+        assert label in str(stop.value)
+    assert "16 of the 77 labels" in str(stop.value)
+    assert "lists 10 labels" in str(stop.value)
