@@ -96,7 +96,8 @@ def explain(node: Node, key: str, store: Store, previous: Mapping[str, str], wil
     name = node.stage.name
     old_key = previous.get(name)
     record = store.record(name, old_key) if old_key else None
-    upstream = tuple(f"{item.stage} will run" for item in node.inputs.values() if item.stage in will_run)
+    stale = dict.fromkeys(item.stage for item in node.inputs.values() if item.stage in will_run)
+    upstream = tuple(f"{stage} will run" for stage in stale)
     if record is None:
         return upstream or ("never ran",)
     if old_key == key:
@@ -105,7 +106,7 @@ def explain(node: Node, key: str, store: Store, previous: Mapping[str, str], wil
     why += diff(record["parts"], dict(node.parts), "version of")
     if record["version"] != node.stage.version:
         why.append(f"stage version: {record['version']} -> {node.stage.version}")
-    return (*why, *dict.fromkeys(upstream)) or ("an input changed",)
+    return (*why, *upstream) or ("an input changed",)
 
 
 def run_plan(

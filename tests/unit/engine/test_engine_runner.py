@@ -178,6 +178,13 @@ def test_events_tell_start_progress_and_end(store: Store) -> None:
     assert [event.kind for event in events] == ["started", "progress", "finished"] * 2
 
 
+def test_an_upstream_stage_that_is_read_twice_is_named_once(store: Store) -> None:
+    recorder = Recorder()
+    one = Node(recorder.stage("one"), Number(1), {}, {})
+    two = Node(recorder.stage("two"), Number(2), {}, {"a": Input("one"), "b": Input("one")})
+    assert forecast(Plan((one, two)), store, {})[1].why == ("one will run",)
+
+
 def test_plan_refuses_a_reader_before_its_input() -> None:
     with pytest.raises(UsageError, match="too early"):
         Plan((Node(Recorder().stage("a"), Number(1), {}, {"up": Input("b")}),))
