@@ -77,6 +77,12 @@ def test_a_page_s_commands_run(page, tmp_path, request):
         assert "Traceback" not in ran.stderr
 
 
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES]
+    assert [name for name in names if name not in navigation] == []
+
+
 def test_enough_pages_have_commands_that_run():
     assert len(RUN_PAGES) >= 7
     assert sum(len(_commands(page)) for page in RUN_PAGES) >= 15
