@@ -80,7 +80,7 @@ def test_a_page_s_commands_run(page, tmp_path, request):
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     names = [page.relative_to(ROOT / "docs").as_posix() for page in PAGES]
-    assert [name for name in names if name not in navigation] == []
+    assert [name for name in names if name not in navigation and not name.startswith("decisions/")] == []
 
 
 def test_enough_pages_have_commands_that_run():
@@ -94,6 +94,8 @@ def test_every_command_line_on_a_page_is_one_that_exists(page):
         try:
             _parse(words[1:])
         except click.UsageError as error:
+            if "does not exist" in error.format_message():  # the file an example names, not the command
+                continue
             pytest.fail(f"{page.name}: {' '.join(words)}: {error.format_message()}")
 
 
