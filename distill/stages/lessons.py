@@ -24,7 +24,8 @@ def make_lessons(rows: Sequence[Row], task: TaskConfig) -> list[TrainingRow]:
     """Turn rows of the CANDIDATES schema (kept, parsed) into lessons, in order of id and sample.
 
     Label tasks get one lesson per example: the majority answer, with label probabilities from the samples' votes or
-    from the teacher's log-probabilities where there are any. Other tasks get one lesson per distinct answer.
+    from the teacher's log-probabilities where there are any; label sets likewise, each label voted on by itself. Other
+    tasks get one lesson per distinct answer.
 
     Raises:
         DataError: a prompt cannot be rendered.
@@ -35,6 +36,8 @@ def make_lessons(rows: Sequence[Row], task: TaskConfig) -> list[TrainingRow]:
         by_id[cast("str", row["id"])].append(row)
     if task.output == "label" and task.labels:
         return [_vote(members, task, task.labels) for members in by_id.values()]
+    if task.output == "labels" and task.labels:
+        return [_vote_on_each(members, task, task.labels) for members in by_id.values()]
     return [lesson for members in by_id.values() for lesson in _distinct(members, task)]
 
 
@@ -46,6 +49,17 @@ def _vote(members: Sequence[Row], task: TaskConfig, labels: tuple[str, ...]) -> 
     if len(members) > 1:
         probabilities = tuple(votes[label] / len(members) for label in labels)
     return _lesson(first, task, label_probs=probabilities)
+
+
+def _vote_on_each(members: Sequence[Row], task: TaskConfig, labels: tuple[str, ...]) -> TrainingRow:
+    """Return the most frequent set; with several samples, each label's share of them as its own probability."""
+    votes = Counter(cast("str", row["target"]) for row in members)
+    winner = min(votes, key=lambda target: (-votes[target], target))
+    first = next(row for row in members if row["target"] == winner)
+    if len(members) == 1:
+        return _lesson(first, task)
+    named = Counter(label for row in members for label in set(json.loads(cast("str", row["value_json"]))))
+    return _lesson(first, task, label_probs=tuple(named[label] / len(members) for label in labels))
 
 
 def _distinct(members: Sequence[Row], task: TaskConfig) -> list[TrainingRow]:

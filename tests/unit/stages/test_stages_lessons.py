@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -64,3 +65,16 @@ def test_other_tasks_get_one_lesson_per_distinct_answer_in_order() -> None:
     lessons = make_lessons(rows, TEXT_TASK)
     assert [(lesson.id, lesson.target) for lesson in lessons] == [("a", "z"), ("a", "y"), ("b", "x")]
     assert lessons[0].prompt.user == "q"
+
+
+def test_each_label_of_a_set_is_voted_on_by_itself() -> None:
+    task = LABEL_TASK.model_copy(update={"output": "labels"})
+    sets = [["card"], ["card", "refund"], ["card"], []]
+    rows = [
+        candidate("a", "q", "x", sample=i) | {"target": json.dumps(s), "value_json": json.dumps(s)}
+        for i, s in enumerate(sets)
+    ]
+    (lesson,) = make_lessons(rows, task)
+    assert lesson.labels == ("card",)
+    assert dict(zip(LABEL_TASK.labels or (), lesson.label_probs or (), strict=True))["card"] == 0.75
+    assert make_lessons(rows[:1], task)[0].label_probs is None
