@@ -29,8 +29,8 @@ BODY = {"model": "production", "messages": [{"role": "user", "content": "my refu
 CONFIG = """
 log: {log}
 drain_timeout_s: 2
-request_timeout_s: 3
-student_timeout_s: 2
+request_timeout_s: {patience_s}
+student_timeout_s: {patience_s}
 max_in_flight: 4096
 """
 
@@ -76,10 +76,10 @@ def upstream(port: int, mode: str = "ok") -> Iterator[psutil.Process]:
 
 @contextmanager
 def gateway(
-    folder: Path, upstream_port: int, log: str = "null", name: str = "student"
+    folder: Path, upstream_port: int, log: str = "null", name: str = "student", patience_s: float = 30
 ) -> Iterator[tuple[str, psutil.Process]]:
     port, config = free_port(), folder / f"serve-{name}-{log == 'null'}.yaml"
-    config.write_text(CONFIG.format(log=log))
+    config.write_text(CONFIG.format(log=log, patience_s=patience_s))
     command = [
         sys.executable, HERE, "--role", "gateway", "--port", port, "--config", config, "--state", folder,
         "--student", folder / "student", "--url", f"http://127.0.0.1:{upstream_port}/v1",
@@ -160,7 +160,7 @@ def measure_overhead(folder: Path, seconds: int, rate: int, peers: bool) -> None
         print(f"gateway CPU per request, without log: {used:.2f} ms")
 
 
-def measure_crowd(folder: Path, clients: int = 1000, rounds: int = 10) -> None:
+def measure_crowd(folder: Path, clients: int = 1000, rounds: int = 5) -> None:
     port = free_port()
     print(f"\n{clients} clients at once, {rounds} rounds")
     with upstream(port), gateway(folder, port, "{text: redacted}", "crowd") as (url, process):
@@ -187,7 +187,7 @@ def measure_faults(folder: Path) -> None:
         with ExitStack() as stack:
             if mode != "killed":
                 stack.enter_context(upstream(port, mode))
-            url, _ = stack.enter_context(gateway(folder, port, "null", mode))
+            url, _ = stack.enter_context(gateway(folder, port, "null", mode, 2))
 
             async def go(url: str = url) -> list[tuple[int, float, str]]:
                 async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
@@ -301,7 +301,8 @@ def litellm(folder: Path, upstream_port: int) -> Iterator[str]:
         "--telemetry",
         "False",
     ]
-    with running(*command, LITELLM_LOCAL_MODEL_COST_MAP="True", PYTHONPATH="") as _:
+    permit = {"LITELLM_DANGEROUSLY_PERMIT_WEAK_OR_UNSET_MASTER_KEY": "true"}
+    with running(*command, LITELLM_LOCAL_MODEL_COST_MAP="True", PYTHONPATH="", **permit) as _:
         url = f"http://127.0.0.1:{port}/v1"
         wait_for(url)
         yield url
@@ -341,7 +342,7 @@ def be_gateway(options: argparse.Namespace) -> None:
 
     configure_logging("warning")
     config = read_section(options.config, ServeConfig)
-    given = UpstreamConfig(base_url=options.url or "", model="m", logprobs=False, timeout_s=2)
+    given = UpstreamConfig(base_url=options.url or "", model="m", logprobs=False, timeout_s=config.student_timeout_s)
     if options.student is None:
         return run_server(
             config.model_copy(update={"port": options.port}), state_dir=options.state, channel="production"
