@@ -146,7 +146,9 @@ def prepare_trl(name: str):
         return strip(SFTTrainer(model, arguments, train_dataset=data, processing_class=tokenizer))
 
     first = build()
-    prepare_trl.loss = lambda: first.compute_loss(model, first.data_collator([data[i] for i in range(8)])).item()
+    prepare_trl.loss = lambda: first.compute_loss(
+        model, first.data_collator([first.train_dataset[i] for i in range(8)])
+    ).item()
     return lambda: build().train
 
 

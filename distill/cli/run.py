@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -64,7 +64,7 @@ def command(
 
 
 @contextmanager
-def lead_crew() -> Iterator[None]:
+def lead_crew() -> Generator[None]:
     """Send home, at the end, the processes that a launcher started to help with the training."""
     from distill.students import has_followers
 

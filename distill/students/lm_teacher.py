@@ -47,7 +47,8 @@ def load_teacher(
     theirs_V, ours_V = (int(lm.config.get_text_config().vocab_size) for lm in (model, student))
     if theirs_V < ours_V:
         raise _refuse(f"{base.name!r} has {theirs_V} logits, fewer than the student's {ours_V}")
-    moved = model.requires_grad_(False).eval().to(placement.device)
+    frozen = model.requires_grad_(False).eval()
+    moved = frozen.to(placement.device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
     return LocalTeacher(cast("PreTrainedModel", moved), base)
 
 

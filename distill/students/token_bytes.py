@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, cast
 
 from transformers import PreTrainedTokenizerBase
@@ -31,13 +32,13 @@ def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> TokenBytes | None:
     backend: Any = getattr(tokenizer, "backend_tokenizer", None)
     decoder = "" if backend is None else json.dumps(json.loads(backend.to_str()).get("decoder"), ensure_ascii=False)
     if "ByteLevel" in decoder:
-        decode = _byte_level(_byte_alphabet())
+        decode = partial(_byte_level, alphabet=_byte_alphabet())
     elif "ByteFallback" in decoder or SPACE in decoder or "Metaspace" in decoder:
         decode = _sentence_piece
     else:
         return None
     added = {int(i) for i in cast("dict[int, object]", tokenizer.added_tokens_decoder)}
-    vocabulary = cast("dict[str, int]", tokenizer.get_vocab())
+    vocabulary = tokenizer.get_vocab()
     of = {i: value for token, i in vocabulary.items() if i not in added and (value := decode(token))}
     ids: dict[bytes, int] = {}
     for i in sorted(of):
@@ -52,8 +53,8 @@ def read_name(token: str) -> bytes:
     return token.encode("utf-8", "surrogatepass")
 
 
-def _byte_level(alphabet: dict[str, int]) -> Any:  # noqa: ANN401 a function of one string
-    return lambda token: bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else b""
+def _byte_level(token: str, alphabet: dict[str, int]) -> bytes:
+    return bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else b""
 
 
 def _sentence_piece(token: str) -> bytes:
