@@ -20,9 +20,9 @@ from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.records.training import TrainingRow
-from distill.stages.evaluate import read_validation
 from distill.stages.lessons import make_lessons
 from distill.stages.surroundings import surroundings_of
+from distill.stages.validation import read_validation
 from distill.students import get_student
 from distill.students.config import StudentConfig
 from distill.students.protocol import Lessons
@@ -92,7 +92,8 @@ def measure(lessons: Sequence[TrainingRow], config: CurveConfig, context: Contex
     if path.is_file():
         return json.loads(path.read_text(encoding="utf-8"))
     task = make_task(config.task)
-    prompts, expected = read_validation(config.task, task, context)
+    rows = read_validation(context.inputs["split"], context.inputs["kept"], config.task, task)
+    prompts, expected = [row.prompt for row in rows], {row.prompt.id: row.expected for row in rows}
     if not prompts:
         raise DataError("a curve is measured on validation rows and there is none; raise data.validation.fraction")
     student, runtime = get_student(config.student.kind), surroundings_of(context).runtime
