@@ -36,10 +36,10 @@ quickstart: $(INSTALLED)
 	$(BIN)/distill run configs/quickstart.yaml
 
 test: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-fast: $(INSTALLED_DEV)
-	$(BIN)/python -m pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 check: $(INSTALLED_DEV)
 	$(BIN)/ruff check .
