@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -171,4 +172,4 @@ class Gateway:
         stored = student.threshold if self.config.threshold is None else self.config.threshold
         if stored is None and self.threshold_add == 0:
             return None
-        return min(1.0, (stored or 0.0) + self.threshold_add)
+        return stored if stored == math.inf else min(1.0, (stored or 0.0) + self.threshold_add)

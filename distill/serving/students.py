@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,10 @@ from distill.tasks.config import TaskConfig
 
 @dataclass(frozen=True, slots=True)
 class LoadedStudent:
-    """A student ready to answer. `predictor` None: served elsewhere. `threshold` None: every answer is taken."""
+    """A student ready to answer. `predictor` None: served elsewhere.
+
+    `threshold` None: every answer is taken; infinity: none is.
+    """
 
     version: str
     task: TaskConfig
@@ -56,14 +60,19 @@ def load_described(directory: Path, version: str) -> LoadedStudent:
 def read_threshold(thresholds: object) -> float | None:
     """Return the fallback threshold of a manifest: a number, or an object's `threshold`; None where none is stored.
 
+    An object whose `threshold` is null says that no threshold keeps the risk, so the teacher answers all: infinity.
+
     Raises:
         StoreError: it is not a number in [0, 1].
     """
     value = cast("dict[str, object]", thresholds).get("fallback")
     if isinstance(value, dict):
-        value = cast("dict[str, object]", value).get("threshold")
+        chosen = cast("dict[str, object]", value)
+        value = math.inf if "threshold" in chosen and chosen["threshold"] is None else chosen.get("threshold")
     if value is None:
         return None
+    if value == math.inf:
+        return math.inf
     if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 <= value <= 1:
         raise StoreError(f"the stored fallback threshold {value!r} is not a number in [0, 1]")
     return float(value)

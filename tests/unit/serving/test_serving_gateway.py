@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,8 @@ def ask(payload: Any, teacher: Any = None, config: ServeConfig | None = None, **
     """Send one request to a gateway that lives as long as it."""
 
     async def go() -> httpx.Response:
-        gateway = Gateway(config or ServeConfig(), "production", make_keyword_student(), teacher)
+        student = more.pop("student", None) or make_keyword_student()
+        gateway = Gateway(config or ServeConfig(), "production", student, teacher)
         gateway.draining = more.pop("draining", False)
         headers = more.pop("headers", {})
         async with listening(gateway, **more) as client:
@@ -196,10 +199,23 @@ def test_the_cap_slides_and_counts_reservations() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given_", "want"), [({}, None), ({"fallback": 0.7}, 0.7), ({"fallback": {"threshold": 1}}, 1)]
+    ("given_", "want"),
+    [
+        ({}, None),
+        ({"fallback": 0.7}, 0.7),
+        ({"fallback": {"threshold": 1}}, 1),
+        ({"fallback": {"threshold": None}}, math.inf),  # nothing keeps the risk: the teacher answers all
+    ],
 )
 def test_threshold_is_read_as_stored(given_: dict[str, Any], want: float | None) -> None:
     assert read_threshold(given_) == want
+
+
+def test_a_student_for_whom_no_threshold_holds_answers_nothing(teacher: Any) -> None:
+    sure = replace(make_keyword_student(), threshold=math.inf)
+    response = ask(body("refund"), teacher, student=sure)
+    assert teacher.calls == 1
+    assert response.headers["x-distill-answered-by"] == "teacher"
 
 
 def test_a_damaged_threshold_is_refused() -> None:
