@@ -15,7 +15,7 @@ from distill.app.outlook import ASSUMED_DISCORDANCE, estimate_spending
 from distill.app.runs import latest_run
 from distill.engine.parquet import read_table
 from distill.gates.config import GateConfig, RuleConfig
-from distill.metrics import METRICS
+from distill.metrics import GATE_METRICS
 from distill.statistics.power import gate_power, needed_n
 from distill.statistics.proportions import bound_power, needed_for_bound
 
@@ -104,7 +104,7 @@ def plan_rule(
     rule: RuleConfig, gate: GateConfig, n: int, discordances: Sequence[float], seen: float | None
 ) -> list[PowerRow]:
     """Return the rows of one rule; none where its power cannot be foreseen."""
-    metric = METRICS[rule.metric]
+    metric = GATE_METRICS[rule.metric]
     alpha, exact = 1 - gate.confidence, gate.test != "score"
     if rule.margin is not None and metric.kind == "mean" and metric.unit == "fraction":
         chosen = [(psi, False) for psi in discordances] + ([] if seen is None else [(seen, True)])

@@ -14,7 +14,7 @@ from distill.config.tree import Path, Tree, show_path
 from distill.config.wording import suggest
 from distill.errors import Problem
 from distill.gates.config import GateConfig, RuleConfig
-from distill.metrics import METRICS, NEEDS_TEXT_EXTRA
+from distill.metrics import GATE_METRICS, METRICS, NEEDS_TEXT_EXTRA
 from distill.metrics.config import EvaluateConfig
 from distill.records.runtime import RuntimeConfig
 from distill.sources.config import DataConfig
@@ -197,8 +197,10 @@ def _check_names(evaluate: EvaluateConfig) -> Found:
 
 
 def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
-    if rule.metric not in METRICS:
-        yield "metric", f"unknown metric {rule.metric!r}{suggest(rule.metric, sorted(METRICS))}"
+    if rule.metric not in GATE_METRICS:
+        yield "metric", f"unknown metric {rule.metric!r}{suggest(rule.metric, sorted(GATE_METRICS))}"
+    if rule.metric == "parity" and (rule.min is None or rule.per_slice):
+        yield "metric", "parity is one number of the student: write {metric: parity, min: 0.999}"
     if rule.metric in NEEDS_TEXT_EXTRA and find_spec("sacrebleu") is None:
         yield "metric", f"{rule.metric!r} needs sacrebleu: pip install 'distill[text]'"
     if rule.of == "cascade" and parts.evaluate is not None and parts.evaluate.fallback is None:

@@ -75,18 +75,23 @@ NEEDS_TEXT_EXTRA = frozenset({"bleu", "chrf"})
 class _Table(Mapping[str, "Metric"]):
     """Name -> metric; a name costs nothing, a metric its module's import."""
 
+    def __init__(self, listed: Mapping[str, str]) -> None:
+        self._listed = listed
+
     def __getitem__(self, name: str) -> Metric:
-        module, _, attribute = _LISTED[name].partition(":")
+        module, _, attribute = self._listed[name].partition(":")
         return getattr(import_module(f"distill.metrics.{module}"), attribute)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(_LISTED)
+        return iter(self._listed)
 
     def __len__(self) -> int:
-        return len(_LISTED)
+        return len(self._listed)
 
 
-METRICS: Mapping[str, Metric] = _Table()
+METRICS: Mapping[str, Metric] = _Table(_LISTED)
+GATE_METRICS: Mapping[str, Metric] = _Table(_LISTED | {"parity": "parity:PARITY"})
+"""What a rule may name: the metrics, and what training measured of the student apart from the held-out rows."""
 
 
 def default_metrics(output: OutputKind) -> tuple[str, ...]:

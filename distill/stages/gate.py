@@ -6,19 +6,24 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 from distill.costs.config import CostsConfig
 from distill.engine.fingerprint import Plain
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
+from distill.errors import StoreError
 from distill.gates import Evidence, Measured, decide
 from distill.gates.config import GateConfig
-from distill.metrics import METRICS, default_metrics
+from distill.metrics import GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.scoring import read_prediction
 from distill.tasks.config import OutputKind
+
+PARITY_FILE = "form_parity.json"
+"""Written by students/parity.py, which imports torch; the gate only reads it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +53,7 @@ def run_gate(config: object, context: Context) -> Summary:
         by_system[cast("str", row["system"])].append(read_prediction(row))
     evaluation = cast("dict[str, Any]", json.loads((source / "evaluation.json").read_text(encoding="utf-8")))
     costs = measure_costs(by_system, evaluation, config.costs)
-    evidence = gather_evidence(by_system, evaluation, costs, config)
+    evidence = gather_evidence(by_system, evaluation, costs, config, read_parity(source))
     decision = decide(evidence, config.gate)
     scores = score_systems(evidence, config.metrics or default_metrics(config.output), costs, evaluation)
     teacher = [p for p in by_system.get("teacher", ()) if p.repeat == 0]
@@ -64,14 +69,15 @@ def gather_evidence(
     evaluation: Mapping[str, Any],
     costs: Mapping[str, Measured],
     config: GateStageConfig,
+    parity: Mapping[str, Measured],
 ) -> Evidence:
     """Put together what the rules are asked about."""
     agreement = cast("Mapping[str, float] | None", evaluation.get("self_agreement"))
     return Evidence(
         expected=evaluation["expected"],
         predictions={name: tuple(predictions) for name, predictions in by_system.items()},
-        metrics=METRICS,
-        measured={"cost_per_1k_usd": dict(costs)},
+        metrics=GATE_METRICS,
+        measured={"cost_per_1k_usd": dict(costs), "parity": parity},
         reference=evaluation["reference"],
         self_agreement=None if agreement is None else agreement["rate"],
         look=evaluation["look"],
@@ -81,6 +87,25 @@ def gather_evidence(
         labels=config.labels,
         channels=config.channels,
     )
+
+
+def read_parity(evaluated: Path) -> dict[str, Measured]:
+    """Return the lowest agreement of the served forms with the trained student; unknown without evidence.
+
+    Every prompt of the probe was held against it, so the number has no spread. The cascade serves the same student.
+
+    Raises:
+        StoreError: the evidence is damaged.
+    """
+    path = evaluated / "student" / PARITY_FILE
+    try:
+        forms = json.loads(path.read_text(encoding="utf-8"))["forms"]
+        lowest = min((float(form["agreement"]) for form in forms if form["prompts"] > 0), default=None)
+    except FileNotFoundError:
+        lowest = None
+    except (ValueError, TypeError, KeyError) as error:
+        raise StoreError(f"{path} is damaged: {error}; run again with --from train") from error
+    return dict.fromkeys(("student", "cascade"), Measured(lowest, lowest, lowest))
 
 
 def write_json(context: Context, name: str, value: object) -> None:
@@ -93,4 +118,4 @@ def write_json(context: Context, name: str, value: object) -> None:
     (context.output_dir / name).write_text(text, encoding="utf-8")
 
 
-GATE = Stage("gate", 3, run_gate)
+GATE = Stage("gate", 4, run_gate)

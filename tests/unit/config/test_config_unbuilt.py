@@ -15,7 +15,6 @@ from distill.errors import ConfigError
         ("student.objective={hard: 0.0, soft: 1.0}", "student.objective.soft"),
         ("student.objective={hard: 1.0, teacher_model: some/model}", "student.objective.teacher_model"),
         ("student.objective={hard: 1.0, divergence: jsd}", "student.objective.divergence"),
-        ("evaluate.baselines=[few_shot]", "evaluate.baselines[0]"),
     ],
 )
 def test_what_is_not_built_is_refused_before_any_spend(repo_root: Path, override: str, path: str) -> None:
