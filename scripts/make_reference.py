@@ -167,8 +167,9 @@ def make_cli_page() -> str:
     lines.append("a unique prefix of one, or `NAME@latest`.\n")
     lines.append("| command | what it does |\n|---|---|")
     lines += [f"| [`distill {name}`](#distill-{name}) | {line} |" for name, (_, line) in COMMANDS.items()]
+    parent = click.Context(group, **group.context_settings)
     for name, command in list_commands():
-        context = click.Context(command, info_name=name, terminal_width=100, max_content_width=100)
+        context = click.Context(command, parent, info_name=name, terminal_width=100, max_content_width=100)
         lines.append(f"\n## {name}\n\n```text\n{command.get_help(context)}\n```")
     return "\n".join([*lines, ""])
 
