@@ -164,8 +164,9 @@ def test_an_interrupt_while_claims_are_written_gives_them_back(serve, teach, ord
     write, claims = teacher.journal.apply, []
 
     def interrupted(writes):
-        claims.extend(w for w in writes if isinstance(w, Intent))
-        if len(claims) == 128:
+        fresh = [w for w in writes if isinstance(w, Intent)]
+        claims.extend(fresh)
+        if fresh and len(claims) == 128:  # once: a second interrupt would mean "now, whatever it costs"
             _thread.interrupt_main()
             time.sleep(0.3)  # the claims are written after the purchase has been told to end
         return write(writes)
