@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -34,7 +36,10 @@ def _named_commands(text: str) -> set[str]:
 
 
 def test_the_reference_says_what_the_code_says() -> None:
-    assert _load_maker().find_stale() == []
+    """In a process of its own: click keeps the help option as its first caller, perhaps a test, asked for it."""
+    maker = [sys.executable, str(ROOT / "scripts" / "make_reference.py"), "--check"]
+    checked = subprocess.run(maker, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (checked.returncode, checked.stdout.strip()) == (0, ""), checked.stderr
 
 
 def test_a_stale_reference_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
