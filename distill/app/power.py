@@ -7,7 +7,7 @@ shown, and the one an earlier run of the same name saw. Powers are exact sums, n
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 from distill.app.composition import Composition
@@ -15,7 +15,7 @@ from distill.app.outlook import ASSUMED_DISCORDANCE, estimate_spending
 from distill.app.runs import latest_run
 from distill.engine.parquet import read_table
 from distill.gates.config import GateConfig, RuleConfig
-from distill.metrics import GATE_METRICS
+from distill.metrics import METRICS
 from distill.statistics.power import gate_power, needed_n
 from distill.statistics.proportions import bound_power, needed_for_bound
 
@@ -104,7 +104,9 @@ def plan_rule(
     rule: RuleConfig, gate: GateConfig, n: int, discordances: Sequence[float], seen: float | None
 ) -> list[PowerRow]:
     """Return the rows of one rule; none where its power cannot be foreseen."""
-    metric = GATE_METRICS[rule.metric]
+    if rule.metric not in METRICS:
+        return []  # measured apart from the held-out rows: no number of them decides it
+    metric = METRICS[rule.metric]
     alpha, exact = 1 - gate.confidence, gate.test != "score"
     if rule.margin is not None and metric.kind == "mean" and metric.unit == "fraction":
         chosen = [(psi, False) for psi in discordances] + ([] if seen is None else [(seen, True)])
@@ -138,33 +140,28 @@ def _plan_margin(rule: RuleConfig, n: int, alpha: float, psi: float, seen: bool,
 
 def _plan_agreement(rule: RuleConfig, n: int, alpha: float, psi: float) -> PowerRow:
     """Plan a margin without gold: agreement of 1 - psi must be shown to be over 1 - margin."""
-    margin = rule.margin or 0.0
-    needed = needed_for_bound(psi, margin, alpha, WANTED_POWER)
-    return PowerRow(
-        rule="agreement",
-        of=rule.of,
-        kind="margin",
-        bound=margin,
-        assumed=f"no gold; truly agrees on {1 - psi:.1%} of rows",
-        discordant=psi,
-        heldout_rows=n,
-        power=round(bound_power(n, margin, psi, alpha), 3),
-        needed_n=needed,
-        power_at_needed=None if needed is None else round(bound_power(needed, margin, psi, alpha), 3),
-        curve=tuple((rows, round(bound_power(rows, margin, psi, alpha), 3)) for rows in CURVE_ROWS),
-    )
+    row = _bound_row(rule, n, alpha, rule.margin or 0.0, psi)
+    assumed = f"no gold; truly agrees on {1 - psi:.1%} of rows"
+    return replace(row, rule="agreement", kind="margin", assumed=assumed, discordant=psi)
 
 
 def _plan_bound(rule: RuleConfig, n: int, alpha: float, share: float, rate: float) -> PowerRow:
     """Plan a bound on a share of bad rows: the rule's own, or its complement for `min`."""
+    row = _bound_row(rule, n, alpha, share, rate)
+    if rule.max is not None:
+        return row
+    return replace(row, kind="min", bound=rule.min or 0.0, assumed=f"truly {1 - rate:.2%}")
+
+
+def _bound_row(rule: RuleConfig, n: int, alpha: float, share: float, rate: float) -> PowerRow:
+    """Plan to show that a share of bad rows that is truly `rate` is under `share`."""
     needed = needed_for_bound(rate, share, alpha, WANTED_POWER)
-    shown = rate if rule.max is not None else 1 - rate
     return PowerRow(
         rule=rule.metric,
         of=rule.of,
-        kind="max" if rule.max is not None else "min",
-        bound=rule.max if rule.max is not None else (rule.min or 0.0),
-        assumed=f"truly {shown:.2%}",
+        kind="max",
+        bound=share,
+        assumed=f"truly {rate:.2%}",
         discordant=None,
         heldout_rows=n,
         power=round(bound_power(n, share, rate, alpha), 3),

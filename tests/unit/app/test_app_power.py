@@ -102,3 +102,7 @@ def test_the_command_gives_one_json_object(printed) -> None:
     found = json.loads(printed("--json", "--rows", "5000", "--discordant", "0.04"))
     assert found["heldout_rows"] == 5000
     assert {row["discordant"] for row in found["rules"] if row["kind"] == "margin"} == {0.04}
+
+
+def test_what_training_measured_needs_no_held_out_rows():
+    assert plan_rule(RuleConfig(metric="parity", min=0.999), GATE, 500, (0.05,), None) == []
