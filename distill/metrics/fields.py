@@ -7,7 +7,7 @@ failed answer misses every field, and for precision counts as that many wrong cl
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy as np
 from distill.metrics.corpus_metric import CorpusMetric
 from distill.metrics.item_metric import ItemMetric
 from distill.metrics.protocol import Combine, Floats
-from distill.records.json import Json, dump_canonical
+from distill.records.json import Json, list_leaves
 from distill.records.prediction import Prediction
 
 
@@ -28,18 +28,8 @@ class FieldCounts(NamedTuple):
 
 
 def leaves_of(value: Json) -> Counter[tuple[str, str]]:
-    """Count (path, canonical leaf); lists by position; an integral float equals its integer."""
-    found: Counter[tuple[str, str]] = Counter()
-    stack: list[tuple[str, Json]] = [] if value is None else [("", value)]
-    while stack:
-        path, item = stack.pop()
-        if isinstance(item, Mapping) and item:
-            stack.extend((f"{path}/{key}", inner) for key, inner in item.items())
-        elif isinstance(item, Sequence) and not isinstance(item, str) and item:
-            stack.extend((f"{path}/{index}", inner) for index, inner in enumerate(item))
-        else:
-            found[path, dump_canonical(int(item) if isinstance(item, float) and item.is_integer() else item)] += 1
-    return found
+    """Count (path, canonical leaf) pairs; no answer has none."""
+    return Counter() if value is None else Counter(list_leaves(value))
 
 
 def count_fields(prediction: Prediction) -> FieldCounts:

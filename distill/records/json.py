@@ -23,6 +23,22 @@ def dump_canonical(value: Json) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def list_leaves(value: Json) -> list[tuple[str, str]]:
+    """List (path, canonical leaf) pairs, sorted; lists by position, an integral float equals its integer."""
+    found: list[tuple[str, str]] = []
+    stack: list[tuple[str, Json]] = [("", value)]
+    while stack:
+        path, item = stack.pop()
+        if isinstance(item, Mapping) and item:
+            stack.extend((f"{path}/{key}", inner) for key, inner in item.items())
+        elif isinstance(item, Sequence) and not isinstance(item, str) and item:
+            stack.extend((f"{path}/{index}", inner) for index, inner in enumerate(item))
+        else:
+            plain = int(item) if isinstance(item, float) and item.is_integer() else item
+            found.append((path, dump_canonical(plain)))
+    return sorted(found)
+
+
 def load_strict(text: str) -> Json:
     """Read one JSON value whose meaning is beyond doubt; what it returns, `dump_canonical` writes as UTF-8.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from distill.records.json import Json, check_plain, dump_canonical, load_first, load_strict
+from distill.records.json import Json, check_plain, dump_canonical, list_leaves, load_first, load_strict
 from distill.tasks.config import TaskConfig
 from distill.tasks.protocol import Parsed
 from distill.tasks.repair import is_text, join_repairs, unwrap_fence
@@ -55,7 +55,7 @@ class JsonTask:
         """Score with F1 over leaves (path and value); 1 only for equal values."""
         if value is None or reference is None:
             return 0.0
-        given, right = _leaves(value), _leaves(reference)
+        given, right = list_leaves(value), list_leaves(reference)
         if given == right:
             return 1.0
         shared = len(set(given) & set(right))
@@ -110,19 +110,3 @@ def _values_inside(text: str) -> Iterator[Json]:
 
 def _distinct(values: Iterator[Json]) -> list[Json]:
     return list({dump_canonical(value): value for value in values}.values())
-
-
-def _leaves(value: Json) -> list[tuple[str, str]]:
-    """List (path, canonical leaf) pairs, sorted; an integral float equals its integer."""
-    found: list[tuple[str, str]] = []
-    stack: list[tuple[str, Json]] = [("", value)]
-    while stack:
-        path, item = stack.pop()
-        if isinstance(item, Mapping) and item:
-            stack.extend((f"{path}/{key}", inner) for key, inner in item.items())
-        elif isinstance(item, Sequence) and not isinstance(item, str) and item:
-            stack.extend((f"{path}/{index}", inner) for index, inner in enumerate(item))
-        else:
-            plain = int(item) if isinstance(item, float) and item.is_integer() else item
-            found.append((path, dump_canonical(plain)))
-    return sorted(found)
