@@ -20,9 +20,8 @@ from distill.students.config import StudentConfig
 from distill.students.device import place
 from distill.students.foundation import (
     lay_foundation,
-    load_full,
     load_weights,
-    reload_foundation,
+    open_foundation,
     save_weights,
 )
 from distill.students.generation import answer_prompts, generate_greedy
@@ -155,10 +154,7 @@ def open_causal(
         StoreError: the directory is damaged, or its base or chat template is not the one trained with.
     """
     manifest = read_manifest(directory)
-    if manifest.config.lora is None:
-        foundation = load_full("causal_lm", directory)
-    else:
-        foundation = reload_foundation("causal_lm", directory, manifest)
+    foundation = open_foundation("causal_lm", directory, manifest)
     chat = open_chat(foundation.tokenizer)
     if chat.template_sha256 != manifest.chat_template_sha256:
         raise StoreError(f"{directory}: the chat template is not the one the student was trained with")

@@ -20,9 +20,8 @@ from distill.students.device import place
 from distill.students.foundation import (
     Foundation,
     lay_foundation,
-    load_full,
     load_weights,
-    reload_foundation,
+    open_foundation,
     save_weights,
 )
 from distill.students.label_rows import encode_label_rows
@@ -118,10 +117,7 @@ def open_classifier(
         StoreError: the directory is damaged or its base does not match.
     """
     manifest = read_manifest(directory)
-    if manifest.config.lora is None:
-        foundation = load_full("encoder", directory)
-    else:
-        foundation = reload_foundation("encoder", directory, manifest)
+    foundation = open_foundation("encoder", directory, manifest)
     encoder = load_weights(directory, foundation, merge=merge)
     hidden = int(foundation.model.config.hidden_size)
     multi = manifest.task.output == "labels"

@@ -62,6 +62,17 @@ def lay_foundation(family: Family, config: StudentConfig, texts: Sequence[str], 
     return _load(family, base, trust_remote_code=config.trust_remote_code)
 
 
+def open_foundation(family: Family, directory: Path, manifest: StudentManifest) -> Foundation:
+    """Load what a saved student stands on: its own weights, or the base that its adapters belong to.
+
+    Raises:
+        StoreError: the directory is damaged or its base does not match.
+    """
+    if manifest.config.lora is None:
+        return load_full(family, directory)
+    return reload_foundation(family, directory, manifest)
+
+
 def reload_foundation(family: Family, directory: Path, manifest: StudentManifest) -> Foundation:
     """Load the base a saved student was trained on, with the student's own tokenizer.
 

@@ -16,7 +16,7 @@ from distill.records.training import Answer, Prompt
 from distill.students.adapters import adapt, prepare_base
 from distill.students.config import StudentConfig
 from distill.students.device import place
-from distill.students.foundation import lay_foundation, load_full, load_weights, reload_foundation, save_weights
+from distill.students.foundation import lay_foundation, load_weights, open_foundation, save_weights
 from distill.students.generation import answer_prompts, generate_from_source
 from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
@@ -134,10 +134,7 @@ def open_seq2seq(
         StoreError: the directory is damaged or its base does not match.
     """
     manifest = read_manifest(directory)
-    if manifest.config.lora is None:
-        foundation = load_full("seq2seq", directory)
-    else:
-        foundation = reload_foundation("seq2seq", directory, manifest)
+    foundation = open_foundation("seq2seq", directory, manifest)
     model = load_weights(directory, foundation, merge=merge)
     moved = model.to(place(runtime.device).device)  # pyright: ignore[reportArgumentType] transformers types `to` unbound
     return moved.eval(), foundation.tokenizer, manifest
