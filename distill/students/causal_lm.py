@@ -31,11 +31,10 @@ from distill.students.lm_teacher import load_teacher, state_objective
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.packing import check_packing
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
-from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import Question, Reader, read_causal
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.trainer import Setting, fit, plan_training
+from distill.students.teaching import Desk, Encoded, teach
 from distill.tasks.config import TaskConfig
 
 
@@ -67,10 +66,6 @@ class CausalStudent:
         if not train.rows:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
         facts = state_objective(train, config)
-        looked = [
-            look_at(given, encoded, chat.encode_prompt, chat.end_id)
-            for given, encoded in ((lessons.train, train), (lessons.validation, held))
-        ]
         if config.packing:
             check_packing(foundation.model, train.rows, placement.device)
         prepare_base(foundation.model, config)
@@ -78,11 +73,9 @@ class CausalStudent:
         lm = adapt(foundation.model, config.lora, foundation.base)
         teacher = load_teacher(config.objective, chat.tokenizer, foundation.model, placement)
         model = CausalModel(lm, config.objective, teacher and teacher.model).to(placement.device)
-        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
-        plan = plan_training(taught, config)
-        preflight = inspect_training(looked, chat.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
-        model.eval()
+        rows = Encoded(lessons, train, held, chat.encode_prompt, chat.end_id)
+        desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
+        preflight, result = teach(model, foundation, rows, desk)
         write_probe(output_dir, record_probe(read_causal(lm), ask_questions(lm, chat, choose_prompts(lessons), config)))
         save_weights(lm, output_dir)
         chat.tokenizer.save_pretrained(output_dir)

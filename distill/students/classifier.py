@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -27,12 +28,11 @@ from distill.students.foundation import (
 from distill.students.label_rows import encode_label_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import choose_prompts, record_probe, write_probe
-from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import Question, Reader, read_classifier
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.text_encoding import encode_texts, join_prompt, truncate_ids
-from distill.students.trainer import Setting, fit, plan_training
+from distill.students.teaching import Desk, Encoded, teach
+from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt, truncate_ids
 from distill.tasks.config import TaskConfig
 
 HEAD = "head.safetensors"
@@ -68,16 +68,10 @@ class ClassifierStudent:
         held = encode_label_rows(lessons.validation, foundation.tokenizer, labels, config, multi=multi)
         if not train.lengths:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
-        looked = [
-            look_at(given, encoded, lambda p: encode_texts(foundation.tokenizer, [join_prompt(p)])[0], None)
-            for given, encoded in ((lessons.train, train), (lessons.validation, held))
-        ]
         model = build_model(foundation, config, len(labels), multi=multi).to(placement.device)
-        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
-        plan = plan_training(taught, config)
-        preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
-        model.eval()
+        rows = Encoded(lessons, train, held, partial(encode_prompt, foundation.tokenizer), None)
+        desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
+        preflight, result = teach(model, foundation, rows, desk)
         prompts = encode_texts(foundation.tokenizer, [join_prompt(p) for p in choose_prompts(lessons)])
         limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
         questions = [Question(truncate_ids(foundation.tokenizer, ids, limit), []) for ids in prompts]

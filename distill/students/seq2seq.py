@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,14 +22,13 @@ from distill.students.generation import answer_prompts, generate_from_source
 from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
-from distill.students.preflight import inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import Question, Reader, read_seq2seq
 from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
 from distill.students.summary import describe_drops, summarise_training
-from distill.students.text_encoding import encode_texts, join_prompt
-from distill.students.trainer import Setting, fit, plan_training
+from distill.students.teaching import Desk, Encoded, teach
+from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt
 from distill.tasks.config import TaskConfig
 
 
@@ -61,19 +61,13 @@ class Seq2SeqStudent:
             for rows in (lessons.train, lessons.validation)
         )
         require_rows(train, config)
-        looked = [
-            look_at(given, encoded, lambda p: encode_texts(foundation.tokenizer, [join_prompt(p)])[0], codes.end)
-            for given, encoded in ((lessons.train, train), (lessons.validation, held))
-        ]
         prepare_base(foundation.model, config)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = Seq2SeqModel(lm, config.objective).to(placement.device)
-        taught, setting = train.teaching(), Setting(placement, work_dir, runtime.tracking)
-        plan = plan_training(taught, config)
-        preflight = inspect_training(looked, foundation.tokenizer, foundation.model, model, plan, placement, output_dir)
-        result = fit(model, taught, held.teaching(), plan, config, setting, on_progress)
-        model.eval()
+        rows = Encoded(lessons, train, held, partial(encode_prompt, foundation.tokenizer), codes.end)
+        desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
+        preflight, result = teach(model, foundation, rows, desk)
         questions = ask_questions(lm, foundation.tokenizer, codes, choose_prompts(lessons), config)
         write_probe(output_dir, record_probe(read_seq2seq(lm, codes.start), questions))
         save_weights(lm, output_dir)

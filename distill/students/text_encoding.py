@@ -17,6 +17,11 @@ def join_prompt(prompt: Prompt) -> str:
     return prompt.user if prompt.system is None else f"{prompt.system}\n\n{prompt.user}"
 
 
+def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> list[int]:
+    """Return the ids of one prompt."""
+    return encode_texts(tokenizer, [join_prompt(prompt)])[0]
+
+
 def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
     """Return token ids of each text with the base's special tokens, never truncated."""
     if not texts:

@@ -1,0 +1,64 @@
+"""Rows and a model become a taught model: look at every row, inspect, fit. One road for every student kind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from torch import nn
+
+from distill.records.runtime import RuntimeConfig
+from distill.students.config import StudentConfig
+from distill.students.device import Placement
+from distill.students.foundation import Foundation
+from distill.students.preflight import Ask, InspectedSet, inspect_training, look_at
+from distill.students.protocol import Lessons, OnProgress, Preflight
+from distill.students.trainer import FitResult, Setting, TeachingSet, fit, plan_training
+
+
+class Rows(InspectedSet, Protocol):
+    """Encoded rows that the trainer can be given."""
+
+    def teaching(self) -> TeachingSet:
+        """Return the trainer's view of these rows."""
+        ...
+
+
+class Desk(NamedTuple):
+    """Where and how a student is taught; `output_dir` gets the student, `work_dir` the checkpoints."""
+
+    config: StudentConfig
+    runtime: RuntimeConfig
+    placement: Placement
+    output_dir: Path
+    work_dir: Path
+    on_progress: OnProgress | None
+
+
+class Encoded(NamedTuple):
+    """Lessons as given and as encoded, with how the predictor will ask and the token that ends an answer, if any."""
+
+    lessons: Lessons
+    train: Rows
+    held: Rows
+    ask: Ask
+    end_id: int | None
+
+
+def teach(model: nn.Module, foundation: Foundation, rows: Encoded, desk: Desk) -> tuple[Preflight, FitResult]:
+    """Inspect every row, then fit `model` (in place) and leave it in eval mode.
+
+    Raises:
+        DataError: the preflight found what would come out wrong.
+    """
+    taught = rows.train.teaching()
+    plan = plan_training(taught, desk.config)
+    sets = ((rows.lessons.train, rows.train), (rows.lessons.validation, rows.held))
+    looked = [look_at(given, encoded, rows.ask, rows.end_id) for given, encoded in sets]
+    preflight = inspect_training(
+        looked, foundation.tokenizer, foundation.model, model, plan, desk.placement, desk.output_dir
+    )
+    setting = Setting(desk.placement, desk.work_dir, desk.runtime.tracking)
+    result = fit(model, taught, rows.held.teaching(), plan, desk.config, setting, desk.on_progress)
+    model.eval()
+    return preflight, result
