@@ -41,6 +41,7 @@ from distill.teachers.journal.stored import (
     read_answer,
     record_of,
     refuse_version,
+    totals,
 )
 
 
@@ -117,23 +118,9 @@ class SqliteJournal:
         with self._guarded():
             states = {str(state): int(n) for state, n in self._db.execute(schema.COUNT_STATES)}
             tries = self._db.execute(schema.COUNT_ATTEMPTS).fetchall()
-            tokens = self._db.execute(schema.SUM_ANSWERS).fetchone()
+            sums = self._db.execute(schema.SUM_ANSWERS).fetchone()
             models = {str(model): int(n) for model, n in self._db.execute(schema.COUNT_MODELS)}
-        wasted = sum(float(cost) for kind, _, cost in tries if kind)
-        return JournalStats(
-            answered=states.get("answered", 0),
-            failed=states.get("failed", 0),
-            unsettled=states.get("intended", 0),
-            attempts=sum(int(n) for _, n, _ in tries),
-            attempts_by_error={str(kind): int(n) for kind, n, _ in tries if kind},
-            input_tokens=tokens[0],
-            cached_input_tokens=tokens[1],
-            output_tokens=tokens[2],
-            reasoning_tokens=tokens[3],
-            usd=float(tokens[4]) + wasted,
-            wasted_usd=wasted,
-            by_model=models,
-        )
+        return totals(states, tries, sums, models)
 
     def export(self) -> Iterator[dict[str, Json]]:
         return (exported(record) for record in self.records())

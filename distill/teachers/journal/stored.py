@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from distill.errors import StoreError
 from distill.records.completion import Message, TeacherRequest, Usage
 from distill.records.json import Json, dump_canonical
-from distill.teachers.journal.protocol import Answer, Attempt, Intent, Record
+from distill.teachers.journal.protocol import Answer, Attempt, Intent, JournalStats, Record
 
 _PACK_OVER_BYTES = 1024
 _PACKED = b"\x00z"
@@ -49,6 +49,31 @@ def read_answer(row: Sequence[Any]) -> Answer:
     usage = Usage(row[6], row[7], row[8], row[9], bool(estimated))
     return Answer(key, unpack(as_bytes(raw)), served, request_id, fingerprint, usage, cost_usd, latency_ms, attempts,
                   bool(batch), shape_sent)  # fmt: skip
+
+
+def totals(
+    states: Mapping[str, int], tries: Sequence[Sequence[Any]], sums: Sequence[Any], by_model: Mapping[str, int]
+) -> JournalStats:
+    """Put totals together from requests by state, (error kind, attempts, dollars) rows, and sums over the answers.
+
+    `sums` are input, cached input, output and reasoning tokens, then dollars.
+    """
+    wasted = sum(float(usd) for kind, _, usd in tries if kind)
+    inputs, cached, outputs, reasoning = (int(tokens) for tokens in sums[:4])
+    return JournalStats(
+        answered=states.get("answered", 0),
+        failed=states.get("failed", 0),
+        unsettled=states.get("intended", 0),
+        attempts=sum(int(n) for _, n, _ in tries),
+        attempts_by_error={str(kind): int(n) for kind, n, _ in tries if kind},
+        input_tokens=inputs,
+        cached_input_tokens=cached,
+        output_tokens=outputs,
+        reasoning_tokens=reasoning,
+        usd=float(sums[4]) + wasted,
+        wasted_usd=wasted,
+        by_model=by_model,
+    )
 
 
 def dump_request(request: TeacherRequest) -> bytes:

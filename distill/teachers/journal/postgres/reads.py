@@ -10,7 +10,7 @@ from sqlalchemy import Connection, FromClause, Row, Select, func, select
 from distill.teachers.journal.postgres.database import Database
 from distill.teachers.journal.postgres.tables import ANSWERS, ATTEMPTS, REQUESTS
 from distill.teachers.journal.protocol import Attempt, JournalStats, Record
-from distill.teachers.journal.stored import find_damage, find_forgery, read_answer, record_of
+from distill.teachers.journal.stored import find_damage, find_forgery, read_answer, record_of, totals
 
 PAGE_ROWS = 500
 _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_tokens")
@@ -23,19 +23,8 @@ def sum_up(connection: Connection) -> JournalStats:
     kind, cost = func.coalesce(ATTEMPTS.c.error_kind, ""), func.coalesce(func.sum(ATTEMPTS.c.cost_usd), 0.0)
     tries = connection.execute(select(kind, func.count(), cost).group_by(kind)).all()
     sums = [func.coalesce(func.sum(ANSWERS.c[name]), 0) for name in (*_TOKENS, "cost_usd")]
-    *tokens, paid = connection.execute(select(*sums)).one()
-    wasted = sum(float(usd) for name, _, usd in tries if name)
-    return JournalStats(
-        answered=states.get("answered", 0),
-        failed=states.get("failed", 0),
-        unsettled=states.get("intended", 0),
-        attempts=sum(int(n) for _, n, _ in tries),
-        attempts_by_error={str(name): int(n) for name, n, _ in tries if name},
-        **{name: int(n) for name, n in zip(_TOKENS, tokens, strict=True)},
-        usd=float(paid) + wasted,
-        wasted_usd=wasted,
-        by_model=_count(connection, select(ANSWERS.c.model_served, func.count()).group_by(ANSWERS.c.model_served)),
-    )
+    models = _count(connection, select(ANSWERS.c.model_served, func.count()).group_by(ANSWERS.c.model_served))
+    return totals(states, tries, connection.execute(select(*sums)).one(), models)
 
 
 def find_problems(database: Database) -> Iterator[str]:
