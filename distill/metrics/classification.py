@@ -5,13 +5,13 @@ A predicted class that is never a reference adds no term of its own: its rows al
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from distill.metrics.accuracy import is_right
-from distill.metrics.corpus_metric import CorpusMetric
-from distill.metrics.protocol import Combine, Floats
+from distill.metrics.corpus_metric import metric_of_counts
+from distill.metrics.protocol import Floats
 from distill.records.json import Json, dump_canonical
 from distill.records.prediction import Prediction
 
@@ -66,13 +66,5 @@ def balanced_accuracy_from_sums(sums: Floats, L: int) -> Floats:
     return recall.sum(axis=1) / np.maximum((reference > 0).sum(axis=1), 1)
 
 
-def _make(name: str, from_sums: Callable[[Floats, int], Floats]) -> CorpusMetric:
-    def vectorise(systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
-        matrices, L = count_classes(systems)
-        return matrices, lambda sums: from_sums(sums, L)
-
-    return CorpusMetric(name, vectorise, per_item=is_right)
-
-
-MACRO_F1 = _make("macro_f1", macro_f1_from_sums)
-BALANCED_ACCURACY = _make("balanced_accuracy", balanced_accuracy_from_sums)
+MACRO_F1 = metric_of_counts("macro_f1", count_classes, macro_f1_from_sums, is_right)
+BALANCED_ACCURACY = metric_of_counts("balanced_accuracy", count_classes, balanced_accuracy_from_sums, is_right)

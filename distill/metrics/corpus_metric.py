@@ -68,3 +68,18 @@ class CorpusMetric:
         low, high = percentile_interval(2 * value - draws if self.reflect else draws, confidence)
         low, high = max(self.bounds[0], min(low, value)), min(self.bounds[1], max(high, value))
         return Score(self.name, value, low, high, n, self.unit, note)
+
+
+def metric_of_counts(
+    name: str,
+    count: Callable[[Sequence[Sequence[Prediction]]], tuple[list[Floats], int]],
+    from_sums: Callable[[Floats, int], Floats],
+    per_item: Callable[[Prediction], float | None],
+) -> CorpusMetric:
+    """Make a metric of counts per class: `count` gives (n, 3L) matrices and L, `from_sums` values (R,) from (R, 3L)."""
+
+    def vectorise(systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
+        matrices, L = count(systems)
+        return matrices, lambda sums: from_sums(sums, L)
+
+    return CorpusMetric(name, vectorise, per_item=per_item)

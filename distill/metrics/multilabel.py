@@ -5,13 +5,13 @@ A failed answer misses all labels of its reference. Exact sets are `accuracy`; F
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from distill.metrics.classification import macro_f1_from_sums
-from distill.metrics.corpus_metric import CorpusMetric
-from distill.metrics.protocol import Combine, Floats
+from distill.metrics.corpus_metric import metric_of_counts
+from distill.metrics.protocol import Floats
 from distill.records.json import Json
 from distill.records.prediction import Prediction
 
@@ -58,13 +58,5 @@ def set_f1(prediction: Prediction) -> float:
     return 2 * len(said & wanted) / (len(said) + len(wanted)) if said or wanted else 1.0
 
 
-def _make(name: str, from_sums: Callable[[Floats, int], Floats]) -> CorpusMetric:
-    def vectorise(systems: Sequence[Sequence[Prediction]]) -> tuple[list[Floats], Combine]:
-        matrices, L = count_labels(systems)
-        return matrices, lambda sums: from_sums(sums, L)
-
-    return CorpusMetric(name, vectorise, per_item=set_f1)
-
-
-MULTILABEL_MICRO_F1 = _make("multilabel_micro_f1", micro_f1_from_sums)
-MULTILABEL_MACRO_F1 = _make("multilabel_macro_f1", macro_f1_from_sums)
+MULTILABEL_MICRO_F1 = metric_of_counts("multilabel_micro_f1", count_labels, micro_f1_from_sums, set_f1)
+MULTILABEL_MACRO_F1 = metric_of_counts("multilabel_macro_f1", count_labels, macro_f1_from_sums, set_f1)
