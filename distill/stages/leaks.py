@@ -61,12 +61,11 @@ def find_leaks(
     """Return the indices of pool rows that must leave train, and write what was found into `audit`."""
     audit.heldout = len(heldout)
     exact = {example.text for example in pool}
-    normalised = {normalise(example.text) for example in pool}
+    ours, theirs = ([normalise(example.text) for example in side] for side in (pool, heldout))
+    in_train, in_heldout = set(ours), set(theirs)
     audit.overlap_exact = sum(example.text in exact for example in heldout)
-    audit.overlap_normalised = sum(normalise(example.text) in normalised for example in heldout)
-    kinds: dict[int, str] = {}
-    texts = {normalise(example.text) for example in heldout}
-    kinds |= {i: "normalised" for i, e in enumerate(pool) if normalise(e.text) in texts}
+    audit.overlap_normalised = sum(text in in_train for text in theirs)
+    kinds = {i: "normalised" for i, text in enumerate(ours) if text in in_heldout}
     pairs = cross_pairs([e.text for e in pool], [e.text for e in heldout], threshold)
     audit.overlap_near = len(set(pairs.right.tolist()))
     for i in pairs.left.tolist():
@@ -79,7 +78,7 @@ def find_leaks(
             kinds.setdefault(i, "group")
     if paraphrase_threshold is not None:
         suspects = paraphrase_pairs([e.text for e in pool], [e.text for e in heldout], paraphrase_threshold)
-        known = set(pairs.right.tolist()) | {j for j, e in enumerate(heldout) if normalise(e.text) in normalised}
+        known = set(pairs.right.tolist()) | {j for j, text in enumerate(theirs) if text in in_train}
         audit.overlap_paraphrase = len(set(suspects.right.tolist()) - known)
         for i in suspects.left.tolist() if remove_paraphrases else ():
             kinds.setdefault(i, "paraphrase")
