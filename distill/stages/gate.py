@@ -20,10 +20,8 @@ from distill.metrics import GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.scoring import read_prediction
+from distill.students.protocol import PARITY_FILE
 from distill.tasks.config import OutputKind
-
-PARITY_FILE = "form_parity.json"
-"""Written by students/parity.py, which imports torch; the gate only reads it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,10 @@ from torch import Tensor
 from distill.errors import StoreError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt
-from distill.students.protocol import Lessons, Student
+from distill.students.protocol import PARITY_FILE, Lessons, Student
 from distill.students.reading import Question, Reader
 
-PROBE_FILE, PARITY_FILE = "probe.safetensors", "form_parity.json"
+PROBE_FILE = "probe.safetensors"
 PROMPTS, TOP, MAX_ANSWER_TOKENS = 64, 16, 64
 REQUIRED_AGREEMENT = 0.999
 """Share of positions at which a form must choose the same token, or `promote` refuses."""

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 OnProgress = Callable[[int, int, float], None]
 """Called now and then with (step, steps in all, training loss)."""
 
+PARITY_FILE = "form_parity.json"
+"""Beside a student: what each of its forms chose against the trained one. Read where torch is not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Lessons:

@@ -11,7 +11,8 @@ from distill.errors import StoreError
 from distill.gates import decide
 from distill.gates.config import GateConfig, RuleConfig
 from distill.metrics import GATE_METRICS, METRICS
-from distill.stages.gate import PARITY_FILE, read_parity
+from distill.stages.gate import read_parity
+from distill.students.protocol import PARITY_FILE
 
 PARITY = GateConfig(rules=(RuleConfig(metric="parity", min=0.999),))
 
