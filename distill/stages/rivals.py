@@ -49,7 +49,7 @@ def ask_teacher(heldout: Sequence[Example], task: TaskConfig, repeats: int, cont
     surroundings = surroundings_of(context)
     samples = max(surroundings.teacher.samples, repeats)
     teacher = surroundings.teacher.model_copy(update={"samples": samples})
-    orders = make_orders(heldout, task, replace(surroundings, teacher=teacher))
+    orders = make_orders(heldout, task, teacher)
     return _buy(orders, teacher, surroundings, context, "the teacher answers the held-out set", task, keep_ledger=True)
 
 
@@ -63,7 +63,7 @@ def ask_rival(heldout: Sequence[Example], task: TaskConfig, model: ModelConfig, 
     surroundings = surroundings_of(context)
     config = as_teacher(model, surroundings.teacher)
     asked = [replace(example, teacher_output=None) for example in heldout]
-    orders = make_orders(asked, task, replace(surroundings, teacher=config))
+    orders = make_orders(asked, task, config)
     return _buy(orders, config, surroundings, context, f"{name} answers the held-out set", task)
 
 
