@@ -16,7 +16,7 @@ help:
 	@echo "make test         install, run the whole test suite"
 	@echo "make test-fast    the same without the slow tests"
 	@echo "make check        lint, format, types, layers, generated docs"
-	@echo "make bench-NAME   benchmarks/bench_NAME.py (teacher, filters, train, serve)"
+	@echo "make bench-NAME   benchmarks/bench_NAME.py (teacher, filters, engine, train, serve)"
 	@echo "make docs         build the documentation"
 
 $(VENV)/bin/python:
@@ -53,7 +53,7 @@ check: $(INSTALLED_DEV)
 bench-%: $(INSTALLED_DEV)
 	$(BIN)/python benchmarks/bench_$*.py
 
-bench: bench-teacher bench-filters bench-train bench-serve
+bench: bench-teacher bench-filters bench-engine bench-train bench-serve
 
 docs: $(INSTALLED_DEV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +12,7 @@ import pyarrow.parquet as pq
 from distill.errors import StoreError
 
 ROW_GROUP_ROWS = 65_536
+BATCH_ROWS = 16_384
 
 
 def write_table(table: pa.Table, path: Path) -> None:
@@ -19,8 +21,40 @@ def write_table(table: pa.Table, path: Path) -> None:
     Raises:
         OSError: the disk refuses.
     """
+    write_tables([table], table.schema, path)
+
+
+def write_tables(tables: Iterable[pa.Table], schema: pa.Schema, path: Path) -> None:
+    """Write tables beneath each other, one row group in memory at a time; where one ends decides nothing.
+
+    Raises:
+        OSError: the disk refuses.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(table.combine_chunks(), path, compression="zstd", row_group_size=ROW_GROUP_ROWS, version="2.6")
+    with pq.ParquetWriter(path, schema, compression="zstd", version="2.6") as writer:
+        groups = 0
+        for group in cut_tables(tables, ROW_GROUP_ROWS):
+            writer.write_table(group)
+            groups += 1
+        if not groups:
+            writer.write_table(schema.empty_table())
+
+
+def cut_tables(tables: Iterable[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """Cut tables, as if they were one, into pieces of `rows` rows, each in one chunk; the last may be shorter."""
+    waiting: list[pa.Table] = []
+    count = 0
+    for table in tables:
+        start = 0
+        while start < table.num_rows:
+            piece = table.slice(start, rows - count)
+            waiting.append(piece)
+            start, count = start + piece.num_rows, count + piece.num_rows
+            if count == rows:
+                yield pa.concat_tables(waiting).combine_chunks()
+                waiting, count = [], 0
+    if waiting:
+        yield pa.concat_tables(waiting).combine_chunks()
 
 
 def write_rows(rows: Sequence[Mapping[str, object]], schema: pa.Schema, path: Path) -> None:
@@ -43,8 +77,25 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         StoreError: there is no readable table.
     """
-    try:
+    with _explain(path):
         return pq.read_table(path, columns=list(columns) if columns is not None else None)
+
+
+def read_batches(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Read columns of a table from front to back, never more than a row group's worth at once.
+
+    Raises:
+        StoreError: there is no readable table.
+    """
+    with _explain(path), pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(BATCH_ROWS, columns=list(columns), use_threads=False):
+            yield pa.Table.from_batches([batch]).select(list(columns))
+
+
+@contextmanager
+def _explain(path: Path) -> Generator[None]:
+    try:
+        yield
     except FileNotFoundError as error:
         raise StoreError(f"{path}: no such table; run again to make it") from error
     except pa.ArrowInvalid as error:

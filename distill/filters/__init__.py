@@ -1,7 +1,7 @@
 """Filters: bad teacher answers never reach training, and every drop has a reason."""
 
 from distill.filters.batch import Judged, Mark, RowEngine, judge_batch, judge_locally
-from distill.filters.chain import ChainResult, run_chain
+from distill.filters.chain import ChainResult, Sifted, run_chain, sift
 from distill.filters.contamination import hash_runs
 from distill.filters.funnel import DroppedRow, FunnelStep
 from distill.filters.protocol import Filter, FilterContext, Heldout, Judgement, NoOptions, Reread
@@ -31,9 +31,11 @@ __all__ = [
     "RowEngine",
     "Rows",
     "Services",
+    "Sifted",
     "filter_versions",
     "hash_runs",
     "judge_batch",
     "judge_locally",
     "run_chain",
+    "sift",
 ]

@@ -49,10 +49,11 @@ class RowFilter:
 
 @dataclass(frozen=True, slots=True)
 class TableFilter:
-    """A filter made of one function over all rows together."""
+    """A filter made of one function over all rows together, of which it sees `columns`."""
 
     name: str
     version: int
+    columns: tuple[str, ...]
     judgement: Callable[[Rows, Any, FilterContext], Judgement]
     config_type: type[Frozen] = NoOptions
     asks_again: bool = False

@@ -7,18 +7,18 @@ that of the rows.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import pyarrow as pa
 
+from distill.engine.shards import Shards, read_all
 from distill.filters.protocol import FilterContext
 from distill.filters.rows import Rows
 from distill.filters.spec import FilterSpec
 from distill.records.verdict import Verdict
-
-BATCH_ROWS = 16_384
 
 
 class Mark(NamedTuple):
@@ -40,8 +40,8 @@ class Judged:
     usd: list[float | None] = field(default_factory=list["float | None"])
 
 
-RowEngine = Callable[[pa.Table, Sequence[FilterSpec], FilterContext], Iterable[Judged]]
-"""Judges a table by order-free filters and yields its batches in the order of the rows."""
+RowEngine = Callable[[Shards, Sequence[FilterSpec], FilterContext], Iterable[Judged]]
+"""Judges each shard by order-free filters; yields what it found shard by shard, in their order."""
 
 
 def judge_batch(table: pa.Table, specs: Sequence[FilterSpec], context: FilterContext) -> Judged:
@@ -69,11 +69,38 @@ def judge_batch(table: pa.Table, specs: Sequence[FilterSpec], context: FilterCon
     return judged
 
 
-def judge_locally(table: pa.Table, specs: Sequence[FilterSpec], context: FilterContext) -> Iterable[Judged]:
-    """Judge a table batch by batch in this process.
+def columns_of(specs: Sequence[FilterSpec]) -> list[str]:
+    """Return the columns that filters read; an id tells how many rows there are when they read none."""
+    return sorted({"id"}.union(*(spec.member.columns for spec in specs)))
+
+
+def judge_locally(shards: Shards, specs: Sequence[FilterSpec], context: FilterContext) -> Iterable[Judged]:
+    """Judge shard after shard in this process.
 
     Raises:
         DataError: what a filter guards does not hold.
     """
-    for start in range(0, table.num_rows, BATCH_ROWS):
-        yield judge_batch(table.slice(start, BATCH_ROWS), specs, context)
+    columns = columns_of(specs)
+    for number in range(len(shards)):
+        yield judge_batch(shards.read(number, columns), specs, context)
+
+
+def judge_whole(shards: Shards, spec: FilterSpec, context: FilterContext) -> Iterable[Judged]:
+    """Judge all rows together, by the columns that the filter reads; yield what it found shard by shard.
+
+    Raises:
+        DataError: what a filter guards does not hold.
+    """
+    tables = list(read_all(shards, columns_of([spec])))
+    sizes = [table.num_rows for table in tables]
+    found = judge_batch(pa.concat_tables(tables), [spec], context)
+    marks = deque(found.marks)
+    start = 0
+    for rows in sizes:
+        mine: list[Mark] = []
+        while marks and marks[0].row < start + rows:
+            mark = marks.popleft()
+            mine.append(mark._replace(row=mark.row - start))
+        yield Judged(rows, mine)
+        start += rows
+    yield Judged(0, [], found.seconds, found.notes, found.usd)

@@ -104,5 +104,5 @@ class Contamination(TableFilter):
 
 
 CONTAMINATION = Contamination(
-    "contamination", 2, _contamination, ContaminationConfig, may_drop_none=True, order_free=True
+    "contamination", 2, ("id", "text"), _contamination, ContaminationConfig, may_drop_none=True, order_free=True
 )

@@ -75,4 +75,6 @@ def _choose(rows: Rows, scores: dict[str, float], config: DifficultyConfig) -> s
     return chosen
 
 
-DIFFICULTY = TableFilter("difficulty", 1, _difficulty, DifficultyConfig, may_drop_none=True, needs=("losses",))
+DIFFICULTY = TableFilter(
+    "difficulty", 1, ("id", "text", "target"), _difficulty, DifficultyConfig, may_drop_none=True, needs=("losses",)
+)

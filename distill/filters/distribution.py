@@ -140,4 +140,6 @@ def _count_real(rows: Rows, config: DistributionConfig) -> Iterable[str]:
         yield f"{real:.3f} of the inputs are people's (at least {config.min_real_share})"
 
 
-DISTRIBUTION = TableFilter("distribution", 1, _distribution, DistributionConfig, may_drop_none=True)
+DISTRIBUTION = TableFilter(
+    "distribution", 1, ("target", "gold_json", "columns_json"), _distribution, DistributionConfig, may_drop_none=True
+)

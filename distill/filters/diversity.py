@@ -73,4 +73,4 @@ class Diversity(TableFilter):
         return ("embedder",) if isinstance(config, DiversityConfig) and config.vectors == "embedding" else ()
 
 
-DIVERSITY = Diversity("diversity", 1, _diversity, DiversityConfig, may_drop_none=True)
+DIVERSITY = Diversity("diversity", 1, ("id", "text", "target"), _diversity, DiversityConfig, may_drop_none=True)

@@ -29,4 +29,4 @@ def _exact_duplicate(rows: Rows, config: NoOptions, context: FilterContext) -> J
     )
 
 
-EXACT_DUPLICATE = TableFilter("exact_duplicate", 2, _exact_duplicate)
+EXACT_DUPLICATE = TableFilter("exact_duplicate", 2, ("id", "text", "target"), _exact_duplicate)

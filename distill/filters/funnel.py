@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -53,36 +53,64 @@ class FunnelStep:
     samples: list[DroppedRow] = field(default_factory=list[DroppedRow])
 
 
-class StepFacts(NamedTuple):
-    """What the chain knows of one filter's work; `dropped` and `drops` go together, row by row."""
+class Paid(NamedTuple):
+    """Dollars: what judging by one filter cost, and what had been paid before it (None: a price is unknown)."""
 
-    member: Filter
-    rows_in: int
-    dropped: pa.Table
-    drops: Sequence[Verdict]
-    edits: Sequence[Verdict]
-    notes: tuple[str, ...]
     usd_judging: float | None
     usd_before: float | None
 
 
-def describe_step(facts: StepFacts) -> FunnelStep:
-    """Count one filter's work."""
-    rows_out = facts.rows_in - len(facts.drops)
-    paid = None if facts.usd_before is None or facts.usd_judging is None else facts.usd_before + facts.usd_judging
-    return FunnelStep(
-        filter=facts.member.name,
-        rows_in=facts.rows_in,
-        rows_out=rows_out,
-        reasons=_count(facts.drops),
-        edits=_count(facts.edits),
-        usd_dropped=total_usd(facts.dropped),
-        usd_judging=facts.usd_judging,
-        usd_per_kept=None if paid is None or not rows_out else paid / rows_out,
-        tallies={reason: found for reason in facts.member.tallies if (found := _tally(facts.drops, reason))},
-        notes=list(facts.notes),
-        samples=_sample(facts.dropped, facts.drops),
-    )
+class StepCount:
+    """What one filter does, counted as it goes, shard after shard."""
+
+    def __init__(self, member: Filter) -> None:
+        self._member = member
+        self.dropped = 0
+        self._reasons: Counter[str] = Counter()
+        self._edits: Counter[str] = Counter()
+        self._values: dict[str, Counter[str]] = {reason: Counter() for reason in member.tallies}
+        self._samples: dict[str, list[DroppedRow]] = defaultdict(list)
+        self._costs: list[float | None] = []
+
+    def add(self, dropped: pa.Table, drops: Sequence[Verdict], edits: Sequence[Verdict]) -> None:
+        """Count the dropped rows of a shard, each with its verdict, and the verdicts that changed rows."""
+        self.dropped += len(drops)
+        self._reasons.update(verdict.reason for verdict in drops)
+        self._edits.update(verdict.reason for verdict in edits)
+        for verdict in drops:
+            if verdict.reason in self._values:
+                self._values[verdict.reason][verdict.evidence] += 1
+        self._sample(dropped, drops)
+        self._costs += cast("list[float | None]", dropped.column("cost_usd").to_pylist())
+
+    def finish(self, rows_in: int, notes: Sequence[str], paid: Paid) -> FunnelStep:
+        """Return the step, once all rows were counted."""
+        rows_out = rows_in - self.dropped
+        total = None if paid.usd_before is None or paid.usd_judging is None else paid.usd_before + paid.usd_judging
+        return FunnelStep(
+            filter=self._member.name,
+            rows_in=rows_in,
+            rows_out=rows_out,
+            reasons=dict(sorted(self._reasons.items())),
+            edits=dict(sorted(self._edits.items())),
+            usd_dropped=sum_usd(self._costs),
+            usd_judging=paid.usd_judging,
+            usd_per_kept=None if total is None or not rows_out else total / rows_out,
+            tallies={reason: _rank(counted) for reason, counted in self._values.items() if counted},
+            notes=list(notes),
+            samples=[row for reason in sorted(self._samples) for row in self._samples[reason]],
+        )
+
+    def _sample(self, dropped: pa.Table, drops: Sequence[Verdict]) -> None:
+        wanted: Counter[str] = Counter()
+        places: list[int] = []
+        for place, verdict in enumerate(drops):
+            if len(self._samples.get(verdict.reason, ())) + wanted[verdict.reason] < SAMPLES_PER_REASON:
+                wanted[verdict.reason] += 1
+                places.append(place)
+        shown = dropped.select(["id", "text", "answer"]).take(pa.array(places, pa.int64())).to_pylist()
+        for place, row in zip(places, cast("list[dict[str, Any]]", shown), strict=True):
+            self._samples[drops[place].reason].append(_show(row, drops[place]))
 
 
 def find_warnings(step: FunnelStep, member: Filter) -> list[str]:
@@ -100,37 +128,20 @@ def find_warnings(step: FunnelStep, member: Filter) -> list[str]:
     return found
 
 
-def total_usd(rows: pa.Table) -> float | None:
-    """Return what the rows' answers had cost; None when a price is unknown."""
-    costs = cast("list[float | None]", rows.column("cost_usd").to_pylist())
-    return None if any(cost is None for cost in costs) else float(sum(cost or 0.0 for cost in costs))
+def sum_usd(costs: Iterable[float | None]) -> float | None:
+    """Return what answers had cost, added up in their order; None when a price is unknown."""
+    total = 0.0
+    for cost in costs:
+        if cost is None:
+            return None
+        total += cost
+    return total
 
 
-def _count(verdicts: Sequence[Verdict]) -> dict[str, int]:
-    return dict(sorted(Counter(verdict.reason for verdict in verdicts).items()))
-
-
-def _tally(drops: Sequence[Verdict], reason: str) -> dict[str, int]:
-    counted = Counter(verdict.evidence for verdict in drops if verdict.reason == reason)
+def _rank(counted: Counter[str]) -> dict[str, int]:
     return dict(sorted(counted.items(), key=lambda item: (-item[1], item[0]))[:TALLIED_VALUES])
 
 
-def _sample(dropped: pa.Table, drops: Sequence[Verdict]) -> list[DroppedRow]:
-    chosen: dict[str, list[int]] = defaultdict(list)
-    for place, verdict in enumerate(drops):
-        if len(chosen[verdict.reason]) < SAMPLES_PER_REASON:
-            chosen[verdict.reason].append(place)
-    places = [place for reason in sorted(chosen) for place in chosen[reason]]
-    shown = cast(
-        "list[dict[str, Any]]", dropped.select(["id", "text", "answer"]).take(pa.array(places, pa.int64())).to_pylist()
-    )
-    return [
-        DroppedRow(
-            row["id"],
-            row["text"][:SAMPLE_CHARS],
-            (row["answer"] or "")[:SAMPLE_CHARS],
-            drops[i].reason,
-            drops[i].evidence,
-        )
-        for row, i in zip(shown, places, strict=True)
-    ]
+def _show(row: Mapping[str, Any], verdict: Verdict) -> DroppedRow:
+    text, answer = row["text"][:SAMPLE_CHARS], (row["answer"] or "")[:SAMPLE_CHARS]
+    return DroppedRow(row["id"], text, answer, verdict.reason, verdict.evidence)

@@ -24,6 +24,7 @@ from distill.filters.services import Question, Reply
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
+_COLUMNS = ("id", "key", "text", "answer", "target", "value_json", "gold_json", "model")
 MIN_GOLD = 100
 """Gold labels from which the judge's own error is shown as a number."""
 
@@ -192,4 +193,4 @@ def _best(wins: Counter[str], target: str | None) -> Verdict:
     return KEEP if mine == most else Verdict(False, "judged_worse", f"won {mine} comparisons, the best {most}")
 
 
-JUDGE = TableFilter("judge", 1, _judge, JudgeConfig, asks_again=True, needs=("asker",))
+JUDGE = TableFilter("judge", 1, _COLUMNS, _judge, JudgeConfig, asks_again=True, needs=("asker",))

@@ -33,4 +33,4 @@ def _near_duplicate(rows: Rows, config: NearDuplicateConfig, context: FilterCont
     return Judgement([verdicts.get(name, KEEP) for name in rows.values("id")])
 
 
-NEAR_DUPLICATE = TableFilter("near_duplicate", 2, _near_duplicate, NearDuplicateConfig)
+NEAR_DUPLICATE = TableFilter("near_duplicate", 2, ("id", "text", "target"), _near_duplicate, NearDuplicateConfig)

@@ -90,6 +90,11 @@ class Filter(Protocol):
         """Say whether a row's verdict does not depend on other rows: rows may then be judged in batches, anywhere."""
         ...
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return the columns that it reads; it is handed no others."""
+        ...
+
     def needs_of(self, config: Any) -> tuple[Need, ...]:  # noqa: ANN401 as in `judge`
         """Return the services it cannot work without under these options."""
         ...

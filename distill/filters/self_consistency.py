@@ -39,4 +39,6 @@ def _self_consistency(rows: Rows, config: SelfConsistencyConfig, context: Filter
     )
 
 
-SELF_CONSISTENCY = TableFilter("self_consistency", 1, _self_consistency, SelfConsistencyConfig, asks_again=True)
+SELF_CONSISTENCY = TableFilter(
+    "self_consistency", 1, ("id", "model", "target"), _self_consistency, SelfConsistencyConfig, asks_again=True
+)

@@ -35,5 +35,5 @@ def _semantic_duplicate(rows: Rows, config: SemanticDuplicateConfig, context: Fi
 
 
 SEMANTIC_DUPLICATE = TableFilter(
-    "semantic_duplicate", 1, _semantic_duplicate, SemanticDuplicateConfig, needs=("embedder",)
+    "semantic_duplicate", 1, ("id", "text", "target"), _semantic_duplicate, SemanticDuplicateConfig, needs=("embedder",)
 )

@@ -50,4 +50,6 @@ def _word(samples: Counter[str | None]) -> str | None:
     return None if rest and rest[0][1] == count else word
 
 
-TEACHERS_AGREE = TableFilter("teachers_agree", 1, _teachers_agree, TeachersAgreeConfig, asks_again=True)
+TEACHERS_AGREE = TableFilter(
+    "teachers_agree", 1, ("id", "model", "target"), _teachers_agree, TeachersAgreeConfig, asks_again=True
+)

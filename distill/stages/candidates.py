@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pyarrow_compute
+from numpy.typing import NDArray
+
+from distill.errors import StoreError
 from distill.records.completion import Completion
-from distill.records.example import Example
 from distill.records.json import dump_canonical
+from distill.records.tables import CANDIDATES
 from distill.tasks.protocol import Parsed, Task
 
 Row = dict[str, object]
+EXAMPLE_COLUMNS = ("id", "text", "columns_json", "gold_json", "group", "slices")
+COMPLETION_COLUMNS = (
+    "id", "sample", "text", "finish_reason", "refusal", "rationale", "error_kind", "model", "output_tokens", "cost_usd",
+    "key", "sampled_tokens", "sampled_logprobs", "top_tokens", "top_logprobs",
+)  # fmt: skip
+PARSED_COLUMNS = ("value_json", "target", "parse_error", "repaired")
+pc: Any = pyarrow_compute
+"""Its functions are made when it is imported, so the type checker knows none of them."""
 
 
 def completion_row(completion: Completion) -> Row:
@@ -41,32 +54,49 @@ def completion_row(completion: Completion) -> Row:
     }
 
 
-def candidate_rows(examples: Sequence[Example], completions: Iterable[Mapping[str, object]], task: Task) -> list[Row]:
-    """Join completions (rows of the COMPLETIONS schema) to their examples and parse them, in id and sample order."""
-    by_id = {example.id: example for example in examples}
-    rows = [_candidate(by_id[cast("str", row["id"])], row, task) for row in completions]
-    return sorted(rows, key=lambda row: (cast("str", row["id"]), cast("int", row["sample"])))
+def join_candidates(examples: pa.Table, completions: pa.Table, task: Task) -> pa.Table:
+    """Join completions to their examples and parse them, in the order of id and sample.
+
+    The tables have at least the columns of EXAMPLES and COMPLETIONS that candidates carry.
+
+    Raises:
+        StoreError: a completion belongs to none of the examples.
+    """
+    answers = completions.take(order_answers(completions))
+    asked = examples.take(pa.array(find_examples(answers.column("id"), examples.column("id"))))
+    columns = {name: asked.column(name) for name in EXAMPLE_COLUMNS}
+    columns |= {name: answers.column(name) for name in COMPLETION_COLUMNS if name != "text"}
+    columns |= {"answer": answers.column("text"), **_parse(answers, task)}
+    return pa.Table.from_arrays([columns[name] for name in CANDIDATES.names], schema=CANDIDATES)
 
 
-def _candidate(example: Example, completion: Mapping[str, object], task: Task) -> Row:
-    failed = completion["error_kind"] is not None
-    parsed = Parsed(error_kind="call_failed") if failed else task.parse(cast("str", completion["text"]))
-    good = parsed.error_kind is None
-    carried = (
-        "sample", "finish_reason", "refusal", "rationale", "error_kind", "model", "output_tokens", "cost_usd", "key",
-        "sampled_tokens", "sampled_logprobs", "top_tokens", "top_logprobs",
-    )  # fmt: skip
-    return {
-        "id": example.id,
-        "text": example.text,
-        "columns_json": dump_canonical(example.columns),
-        "gold_json": None if example.gold is None else dump_canonical(example.gold),
-        "group": example.group,
-        "slices": sorted(example.slices.items()),
-        "answer": completion["text"],
-        "value_json": dump_canonical(parsed.value) if good else None,
-        "target": task.render(parsed.value) if good else None,
-        "parse_error": parsed.error_kind,
-        "repaired": parsed.repaired,
-        **{name: completion[name] for name in carried},
-    }
+def order_answers(completions: pa.Table) -> pa.Array:
+    """Return the row numbers of completions in the order of id and sample."""
+    return pc.sort_indices(completions, sort_keys=[("id", "ascending"), ("sample", "ascending")])
+
+
+def find_examples(ids: pa.ChunkedArray, examples: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Return for each id the row number of its example.
+
+    Raises:
+        StoreError: an id belongs to none of the examples.
+    """
+    places = pc.index_in(ids, value_set=examples.combine_chunks())
+    if places.null_count:
+        stray = ids.filter(places.is_null())[0].as_py()
+        raise StoreError(f"a completion of example {stray!r}, which the split does not have; run again from the start")
+    return places.to_numpy().astype(np.int64)
+
+
+def _parse(answers: pa.Table, task: Task) -> dict[str, pa.Array]:
+    """Parse the answers that there are, row by row."""
+    columns: dict[str, list[str | None]] = {name: [] for name in PARSED_COLUMNS}
+    texts = cast("list[str]", answers.column("text").to_pylist())
+    for text, failed in zip(texts, answers.column("error_kind").is_valid().to_pylist(), strict=True):
+        parsed = Parsed(error_kind="call_failed") if failed else task.parse(text)
+        good = parsed.error_kind is None
+        columns["value_json"].append(dump_canonical(parsed.value) if good else None)
+        columns["target"].append(task.render(parsed.value) if good else None)
+        columns["parse_error"].append(parsed.error_kind)
+        columns["repaired"].append(parsed.repaired)
+    return {name: pa.array(values, pa.string()) for name, values in columns.items()}

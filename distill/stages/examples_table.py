@@ -15,6 +15,11 @@ from distill.records.json import Json, dump_canonical
 from distill.records.tables import EXAMPLES
 
 
+def make_table(examples: Sequence[Example]) -> pa.Table:
+    """Return examples as a table of the EXAMPLES schema."""
+    return pa.Table.from_pylist([_to_row(example) for example in examples], schema=EXAMPLES)
+
+
 def write_examples(examples: Sequence[Example], path: Path) -> None:
     """Write examples in their order.
 

@@ -6,17 +6,16 @@ import json
 from dataclasses import asdict, dataclass
 from typing import cast
 
-import pyarrow as pa
-
 from distill.engine.fingerprint import Plain
-from distill.engine.parquet import read_table, write_table
+from distill.engine.parquet import write_tables
+from distill.engine.shards import read_all
+from distill.engine.spool import DiskSpool
 from distill.engine.stage import Context, Stage, Summary
-from distill.filters import FilterSpec, run_chain
-from distill.records.tables import CANDIDATES
-from distill.stages.candidates import candidate_rows
+from distill.filters import FilterSpec, sift
+from distill.records.tables import CANDIDATES, REJECTED
+from distill.stages.candidate_shards import write_candidates
 from distill.stages.chain_context import make_context
 from distill.stages.chain_services import Spending, make_services
-from distill.stages.examples_table import read_examples
 from distill.stages.heldout_traces import read_traces
 from distill.stages.surroundings import surroundings_of
 from distill.students.config import StudentConfig
@@ -45,26 +44,28 @@ def run_filter(config: object, context: Context) -> Summary:
     """
     config = cast("FilterStageConfig", config)
     source = context.inputs["split"]
-    examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
-    completions = cast(
-        "list[dict[str, object]]", read_table(context.inputs["generate"] / "completions.parquet").to_pylist()
-    )
-    task = make_task(config.task)
-    rows = candidate_rows(examples, completions, task)
-    table = pa.Table.from_pylist(rows, schema=CANDIDATES)
+    examples = [source / "train.parquet", source / "validation.parquet"]
+    completions = context.inputs["generate"] / "completions.parquet"
+    rows = write_candidates(examples, completions, make_task(config.task), context.work_dir / "candidates")
+    rows_in = rows.num_rows
     surroundings = surroundings_of(context)
     spending = Spending(Budget(surroundings.budget_usd, spent_usd=read_spent(context)))
     services = make_services(surroundings, spending, context.work_dir, config.student)
-    result = run_chain(table, config.filters, make_context(config.task, read_traces(source), services))
-    write_table(result.kept, context.output_dir / "kept.parquet")
-    write_table(result.rejected, context.output_dir / "rejected.parquet")
-    funnel = [asdict(step) for step in result.funnel]
+    sifted = sift(
+        rows,
+        config.filters,
+        make_context(config.task, read_traces(source), services),
+        lambda step: DiskSpool(context.work_dir / "rejected" / f"{step:03}.arrow", REJECTED),
+    )
+    write_tables(read_all(rows), CANDIDATES, context.output_dir / "kept.parquet")
+    write_tables(sifted.read_rejected(), REJECTED, context.output_dir / "rejected.parquet")
+    funnel = [asdict(step) for step in sifted.funnel]
     (context.output_dir / "funnel.json").write_text(json.dumps(funnel, indent=1, ensure_ascii=False), encoding="utf-8")
     if spending.ledgers:
         text = json.dumps(spending.ledgers, indent=1, sort_keys=True)
         (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
-    facts: dict[str, Plain] = {"rejected": result.rejected.num_rows, "warnings": list(result.warnings)}
-    return Summary(rows_in=table.num_rows, rows_out=result.kept.num_rows, cost_usd=spending.usd, facts=facts)
+    facts: dict[str, Plain] = {"rejected": sifted.rejected_rows, "warnings": list(sifted.warnings)}
+    return Summary(rows_in=rows_in, rows_out=rows.num_rows, cost_usd=spending.usd, facts=facts)
 
 
 def read_spent(context: Context) -> float:

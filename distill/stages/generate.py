@@ -19,25 +19,25 @@ from distill.filters import run_chain
 from distill.records.completion import Completion
 from distill.records.example import Example
 from distill.records.json import Json
-from distill.records.tables import CANDIDATES, COMPLETIONS
-from distill.stages.candidates import candidate_rows, completion_row
+from distill.records.tables import COMPLETIONS
+from distill.stages.candidates import completion_row, join_candidates
 from distill.stages.chain_context import make_context
-from distill.stages.examples_table import read_examples
+from distill.stages.examples_table import make_table, read_examples
 from distill.stages.surroundings import Surroundings, surroundings_of
 from distill.stages.teacher_identity import TeacherIdentity
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
-from distill.teachers import Budget, Order, Progress, Standing, Teacher, TeacherConfig, build_requests, open_teacher
+from distill.teachers import Budget, Order, Progress, Standing, Teacher, build_requests, open_teacher
 from distill.teachers.smoke import Outcome, check_prompt, judge
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateConfig:
-    """What is asked, and who answers; the first is the reference teacher."""
+    """What is asked, and who answers."""
 
     task: TaskConfig
-    teachers: tuple[TeacherIdentity, ...]
+    teacher: TeacherIdentity
 
 
 def run_generate(config: object, context: Context) -> Summary:
@@ -51,7 +51,7 @@ def run_generate(config: object, context: Context) -> Summary:
     surroundings = surroundings_of(context)
     source = context.inputs["split"]
     examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
-    orders = make_orders(examples, config.task, surroundings.teacher)
+    orders = make_orders(examples, config.task, surroundings)
     budget = Budget(surroundings.budget_usd)
     with open_teacher(
         surroundings.teacher, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
@@ -68,12 +68,13 @@ def run_generate(config: object, context: Context) -> Summary:
     return Summary(rows_in=len(examples), rows_out=len(completions) - failed, cost_usd=ledger.usd, facts=facts)
 
 
-def make_orders(examples: Sequence[Example], task: TaskConfig, teacher: TeacherConfig) -> list[Order]:
+def make_orders(examples: Sequence[Example], task: TaskConfig, surroundings: Surroundings) -> list[Order]:
     """Render the prompts and make one order per example and sample; a recorded answer is taken as it is.
 
     Raises:
         DataError: a prompt cannot be rendered.
     """
+    teacher = surroundings.teacher
     conversations = [render_teacher(task, example.columns) for example in examples]
     schema = cast("Mapping[str, Json] | None", task.schema_) if task.output == "json" else None
     requests = build_requests(conversations, teacher, schema=schema)
@@ -97,7 +98,7 @@ def try_first_rows(
     Raises:
         TeacherError: of kind `smoke`, with the reasons, samples and unknown labels.
     """
-    smoke = teacher.config.smoke
+    smoke = surroundings.teacher.smoke
     if task_config.labels and orders and orders[0].recorded is None:
         prompt = "\n".join(message.content for message in orders[0].request.messages)
         check_prompt(prompt, task_config.labels, smoke)
@@ -105,12 +106,14 @@ def try_first_rows(
     chosen = [order for order in orders if order.id in set(first_ids) and order.sample == 0]
     if len(chosen) < smoke.rows:
         return
-    task = make_task(task_config)
-    rows = candidate_rows(examples, [completion_row(c) for c in teacher.buy(chosen, budget=budget, urgent=True)], task)
-    table = pa.Table.from_pylist(rows, schema=CANDIDATES)
+    bought = [completion_row(c) for c in teacher.buy(chosen, budget=budget, urgent=True)]
+    table = join_candidates(
+        make_table(examples[: smoke.rows]), pa.Table.from_pylist(bought, schema=COMPLETIONS), make_task(task_config)
+    )
     row_wise = [spec for spec in surroundings.filters if spec.is_cheap]
     result = run_chain(table, row_wise, make_context(task_config))
     rejected = {row["id"]: row["reason"] for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
+    rows = cast("list[dict[str, object]]", table.to_pylist())
     judge([_outcome(row, rejected) for row in rows], smoke, labels=task_config.labels)
 
 

@@ -8,6 +8,7 @@ import pytest
 from fakes.mixed_candidates import CONTEXT, OPTIONS, make_mixed
 
 from distill.filters import FILTERS, Filter, FilterSpec, Rows, run_chain
+from distill.filters.batch import columns_of
 from distill.records.verdict import KEEP, Verdict
 
 WHOLE = {"judge": "reads rows one by one, but caps and calibrates over all", "distribution": "drops nothing"}
@@ -37,6 +38,14 @@ def test_judging_is_pure(member: Filter) -> None:
     rows = make_mixed()
     assert judge(member, rows) == judge(member, rows)
     assert rows.equals(make_mixed())
+
+
+def test_a_filter_needs_only_the_columns_that_it_names(member: Filter) -> None:
+    assert judge(member, make_mixed().select(columns_of_member(member))) == judge(member, make_mixed())
+
+
+def columns_of_member(member: Filter) -> list[str]:
+    return columns_of([FilterSpec(name=member.name, options=OPTIONS.get(member.name, {}))])
 
 
 def test_empty_table_has_no_verdicts(member: Filter) -> None:

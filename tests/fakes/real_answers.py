@@ -9,12 +9,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 from fakes.candidates import judge, make_candidates
 
 from distill.filters import FilterContext, FilterSpec, run_chain
 from distill.records.completion import Completion, Usage
 from distill.records.example import Example
-from distill.stages.candidates import candidate_rows, completion_row
+from distill.records.tables import COMPLETIONS
+from distill.stages.candidates import completion_row, join_candidates
+from distill.stages.examples_table import make_table
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 
@@ -26,7 +29,8 @@ def make_rows(inputs: Mapping[str, str], answers: Mapping[str, str], task: TaskC
     completions = [
         Completion(name, 0, name, text, "stop", "m", "m", Usage(), 0.0, 1.0) for name, text in answers.items()
     ]
-    return candidate_rows(examples, [completion_row(completion) for completion in completions], make_task(task))
+    answers_table = pa.Table.from_pylist([completion_row(one) for one in completions], schema=COMPLETIONS)
+    return join_candidates(make_table(examples), answers_table, make_task(task)).to_pylist()
 
 
 def list_unknown_labels(shared_data: Path) -> tuple[Counter[str], Counter[str]]:
