@@ -7,6 +7,7 @@ import json
 from distill.filters.base import RowFilter, cut
 from distill.filters.protocol import FilterContext, Judgement, NoOptions
 from distill.filters.rows import Rows
+from distill.filters.screens import Mask, is_given
 from distill.records.verdict import KEEP, Verdict
 
 _NOTE = "rejection sampling by gold is on: what is left looks better than the teacher is, hard inputs may be missing"
@@ -33,4 +34,10 @@ class AnswerAgrees(RowFilter):
         return judged._replace(notes=(_NOTE,))
 
 
-ANSWER_AGREES = AnswerAgrees("answer_agrees", 1, ("value_json", "gold_json"), _agrees, NoOptions, _prepare)
+def _suspects(_: object, rows: Rows) -> Mask:
+    return is_given(rows, "gold_json")
+
+
+ANSWER_AGREES = AnswerAgrees(
+    "answer_agrees", 1, ("value_json", "gold_json"), _agrees, NoOptions, _prepare, screen=_suspects
+)

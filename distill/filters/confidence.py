@@ -8,6 +8,8 @@ from typing import Literal
 from pydantic import Field
 
 from distill.filters.base import RowFilter
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, has_length
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -31,4 +33,8 @@ def _confidence(config: ConfidenceConfig, logprobs: list[float] | None) -> Verdi
     return KEEP if value >= config.min_logprob else Verdict(False, "unsure", f"{value:.3f}")
 
 
-CONFIDENCE = RowFilter("confidence", 1, ("sampled_logprobs",), _confidence, ConfidenceConfig)
+def _suspects(config: ConfidenceConfig, rows: Rows) -> Mask:
+    return has_length(rows, "sampled_logprobs", 1) | config.required
+
+
+CONFIDENCE = RowFilter("confidence", 1, ("sampled_logprobs",), _confidence, ConfidenceConfig, screen=_suspects)

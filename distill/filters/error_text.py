@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, find, widen
 from distill.records.verdict import KEEP, Verdict
 
 _PAGE = r"(?:<\?xml[^>]*>\s*)?(?:<!doctype html|<html\b|<head>\s*<title>|<Error>\s*<Code>|<center><h1>\d{3}\b)"
@@ -28,7 +30,8 @@ _API = (
     r"|internal server error\W*$|bad gateway\W*$|gateway time-?out\W*$|request timed out\W*$|context_length_exceeded"
     r"|this model's maximum context length)"
 )
-_ERROR_TEXT = re.compile(rf"\s*(?:{_PAGE}|{_TRACE}|{_API})", re.IGNORECASE)
+_STARTS = rf"\s*(?:{_PAGE}|{_TRACE}|{_API})"
+_ERROR_TEXT = re.compile(_STARTS, re.IGNORECASE)
 
 
 def _error_text(_: object, answer: str | None) -> Verdict:
@@ -36,4 +39,8 @@ def _error_text(_: object, answer: str | None) -> Verdict:
     return Verdict(False, "error_text", cut(answer)) if found else KEEP
 
 
-ERROR_TEXT = RowFilter("error_text", 2, ("answer",), _error_text)
+def _suspects(_: object, rows: Rows) -> Mask:
+    return find(rows, "answer", widen(f"^{_STARTS}", ignore_case=True))
+
+
+ERROR_TEXT = RowFilter("error_text", 2, ("answer",), _error_text, screen=_suspects)

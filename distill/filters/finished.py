@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, is_one_of
 from distill.records.verdict import KEEP, Verdict
 
 
@@ -12,4 +14,8 @@ def _finished(_: object, answer: str | None, finish: str | None) -> Verdict:
     return KEEP
 
 
-FINISHED = RowFilter("finished", 1, ("answer", "finish_reason"), _finished)
+def _suspects(_: object, rows: Rows) -> Mask:
+    return is_one_of(rows, "finish_reason", "length", "content_filter")
+
+
+FINISHED = RowFilter("finished", 1, ("answer", "finish_reason"), _finished, screen=_suspects)

@@ -7,11 +7,14 @@ student output is never training data unless it is labelled so and the config al
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from pydantic import Field
 
 from distill.filters.base import RowFilter
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, find, is_given
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -45,6 +48,24 @@ def _generation(config: GenerationConfig, columns_json: str | None, model: str |
     return KEEP
 
 
+def _suspects(config: GenerationConfig, rows: Rows) -> Mask:
+    """Return the rows whose columns may hold one of the two names (escaped or not), or that a student's name begins."""
+    names = [config.column] + ([config.author_column] if config.author_column is not None else [])
+    named = find(rows, "columns_json", "|".join([*map(re.escape, names), r"\\"]))
+    return (
+        named
+        | ~is_given(rows, "model")
+        | find(rows, "model", f"^(?:{'|'.join(map(re.escape, config.student_models))})")
+    )
+
+
 GENERATION = RowFilter(
-    "generation", 1, ("columns_json", "model"), _generation, GenerationConfig, asks_again=False, may_drop_none=True
+    "generation",
+    1,
+    ("columns_json", "model"),
+    _generation,
+    GenerationConfig,
+    asks_again=False,
+    may_drop_none=True,
+    screen=_suspects,
 )

@@ -7,6 +7,8 @@ import re
 from pydantic import Field
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, find, widen
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -57,4 +59,8 @@ def _hedge(config: HedgeConfig, answer: str | None) -> Verdict:
     return Verdict(False, "hedge", cut(found.group())) if found else KEEP
 
 
-HEDGE = RowFilter("hedge", 1, ("answer",), _hedge, HedgeConfig)
+def _suspects(_: HedgeConfig, rows: Rows) -> Mask:
+    return find(rows, "answer", widen(_HEDGES.pattern, ignore_case=True))
+
+
+HEDGE = RowFilter("hedge", 1, ("answer",), _hedge, HedgeConfig, screen=_suspects)

@@ -10,6 +10,8 @@ from pydantic import Field
 from distill.errors import MissingExtraError
 from distill.filters.base import RowFilter
 from distill.filters.protocol import FilterContext
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, has_length
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -83,4 +85,8 @@ def _language(judge: Judge, answer: str | None, text: str | None) -> Verdict:
     return Verdict(False, "other_language", f"{said.code} ({said.confidence:.2f}), not {expected}")
 
 
-LANGUAGE = RowFilter("language", 1, ("answer", "text"), _language, LanguageConfig, _prepare)
+def _suspects(judge: Judge, rows: Rows) -> Mask:
+    return has_length(rows, "answer", judge.config.min_chars)
+
+
+LANGUAGE = RowFilter("language", 1, ("answer", "text"), _language, LanguageConfig, _prepare, screen=_suspects)

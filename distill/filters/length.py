@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 from pydantic import Field
 
 from distill.filters.base import RowFilter
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, has_ink, has_length
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -46,4 +49,15 @@ def _length(config: LengthConfig, answer: str | None, text: str | None, tokens: 
     return KEEP
 
 
-LENGTH = RowFilter("length", 1, ("answer", "text", "output_tokens"), _length, LengthConfig)
+def _suspects(config: LengthConfig, rows: Rows) -> Mask:
+    """Return all rows where words or tokens must be counted, else those that may have no word or are long enough."""
+    countless = (config.min_tokens, config.max_tokens, config.min_ratio, config.max_ratio) == (None,) * 4
+    if config.min_words > 1 or not countless:
+        return np.ones(rows.num_rows, bool)
+    short = ~has_ink(rows, "answer") if config.min_words else np.zeros(rows.num_rows, bool)
+    if config.max_words is None:
+        return short
+    return short | has_length(rows, "answer", 2 * config.max_words + 1)
+
+
+LENGTH = RowFilter("length", 1, ("answer", "text", "output_tokens"), _length, LengthConfig, screen=_suspects)

@@ -6,11 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from distill.filters.base import RowFilter
-from distill.filters.pii_patterns import KINDS, PiiKind, find_pii, mask_pii
+from distill.filters.pii_patterns import KINDS, PiiKind, find_pii, mask_pii, screen_pattern
 from distill.filters.protocol import FilterContext
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, find
 from distill.records.frozen import Frozen
 from distill.records.json import Json, dump_canonical
 from distill.records.verdict import KEEP, Verdict
@@ -70,4 +73,18 @@ def mask_strings(value: Json, kinds: Sequence[PiiKind] = KINDS) -> Json:
     return [mask_strings(inner, kinds) for inner in value] if isinstance(value, Sequence) else value
 
 
-PII = RowFilter("pii", 2, ("answer", "text", "columns_json"), _pii, PiiConfig, prepare=_State, asks_again=False)
+def _suspects(state: _State, rows: Rows) -> Mask:
+    pattern = screen_pattern(state.config.kinds)
+    return np.logical_or.reduce([find(rows, column, pattern) for column in state.config.columns])
+
+
+PII = RowFilter(
+    "pii",
+    2,
+    ("answer", "text", "columns_json"),
+    _pii,
+    PiiConfig,
+    prepare=_State,
+    asks_again=False,
+    screen=_suspects,
+)

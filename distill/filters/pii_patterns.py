@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
+from distill.filters.screens import widen
+
 PiiKind = Literal["card", "iban", "email", "phone", "key"]
 KINDS: tuple[PiiKind, ...] = ("card", "iban", "email", "phone", "key")
 
@@ -105,6 +107,13 @@ _KINDS: dict[PiiKind, _Kind] = {
         _is_any,
     ),
 }
+
+
+def screen_pattern(kinds: Sequence[PiiKind] = KINDS) -> str:
+    """Return an RE2 pattern that is found in every text with personal data of these kinds, and in a few others."""
+    read = (_KINDS[kind] for kind in kinds)
+    wide = dict.fromkeys(_EIGHT_DIGITS if kind.hints == ("digits",) else kind.pattern for kind in read)
+    return "|".join(widen(pattern.pattern) for pattern in wide)
 
 
 def find_pii(text: str, kinds: Sequence[PiiKind] = KINDS) -> Iterator[Found]:

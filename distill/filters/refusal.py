@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, find, is_given, widen
 from distill.records.verdict import KEEP, Verdict
 
 _CANNOT = r"(?:can(?:'|’)?t|cannot|can not|am unable|am not able|won(?:'|’)?t|will not|must decline|have to decline)"
@@ -59,4 +61,8 @@ def is_refusal(text: str) -> bool:
     return _REFUSALS.match(text) is not None
 
 
-NOT_REFUSAL = RowFilter("not_refusal", 2, ("answer", "refusal"), _not_refusal)
+def _suspects(_: object, rows: Rows) -> Mask:
+    return is_given(rows, "refusal") | find(rows, "answer", widen(f"^{_REFUSALS.pattern}", ignore_case=True))
+
+
+NOT_REFUSAL = RowFilter("not_refusal", 2, ("answer", "refusal"), _not_refusal, screen=_suspects)

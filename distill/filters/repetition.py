@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, has_length
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -59,4 +61,9 @@ def find_loop(words: Sequence[str], longest: int, max_repeats: int) -> str | Non
     return None
 
 
-REPETITION = RowFilter("repetition", 1, ("answer",), _repetition, RepetitionConfig)
+def _suspects(config: RepetitionConfig, rows: Rows) -> Mask:
+    """Return what is long enough for a loop, of words of one letter, or for the compression to be looked at."""
+    return has_length(rows, "answer", min(2 * config.max_repeats + 1, max(1, config.min_bytes // 4)))
+
+
+REPETITION = RowFilter("repetition", 1, ("answer",), _repetition, RepetitionConfig, screen=_suspects)

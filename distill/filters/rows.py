@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import compress
 from typing import Any, cast
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 
 class Rows:
@@ -26,6 +28,15 @@ class Rows:
         if column not in self._lists:
             self._lists[column] = cast("list[Any]", self.table.column(column).to_pylist())
         return self._lists[column]
+
+    def pick(self, column: str, places: NDArray[np.int64]) -> list[Any]:
+        """Return some rows' values of a column, without reading the others."""
+        if len(places) == self.num_rows:
+            return self.values(column)
+        known = self._lists.get(column)
+        if known is not None:
+            return [known[place] for place in places.tolist()]
+        return cast("list[Any]", self.table.column(column).take(pa.array(places)).to_pylist())
 
     def strings(self, column: str) -> list[str]:
         """Return a column of text; a null is an empty text."""

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 
 from distill.filters.base import RowFilter, cut
+from distill.filters.parseable import did_not_parse
 from distill.filters.protocol import FilterContext, NoOptions
 from distill.records.json import Json, dump_canonical, load_strict
 from distill.records.verdict import KEEP, Verdict
@@ -98,5 +99,10 @@ def _check_plain(value: object) -> None:
 
 
 SCHEMA_REPAIRABLE = RowFilter(
-    "schema_repairable", 1, ("answer", "parse_error", "error_kind", "repaired"), _schema_repairable, prepare=_prepare
+    "schema_repairable",
+    1,
+    ("answer", "parse_error", "error_kind", "repaired"),
+    _schema_repairable,
+    prepare=_prepare,
+    screen=did_not_parse,
 )

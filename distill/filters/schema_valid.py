@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 from pydantic import Field
 
 from distill.errors import UsageError
 from distill.filters.base import RowFilter, cut
 from distill.filters.protocol import FilterContext
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, is_given
 from distill.records.frozen import Frozen
 from distill.records.json import load_strict
 from distill.records.verdict import KEEP, Verdict
@@ -80,6 +83,24 @@ def _is_strict_json(text: str) -> bool:
     return True
 
 
+def _suspects(state: _State, rows: Rows) -> Mask:
+    """Return the rows without a value or with one that breaks the schema; all of them where answers must be strict."""
+    if state.is_strict:
+        return np.ones(rows.num_rows, bool)
+    given = is_given(rows, "value_json")
+    if state.validator is not None:
+        texts = rows.pick("value_json", np.flatnonzero(given))
+        fits = map(state.validator.is_valid, json.loads(f"[{','.join(texts)}]"))
+        given[given] = np.fromiter(fits, bool, len(texts))
+    return ~given
+
+
 SCHEMA_VALID = RowFilter(
-    "schema_valid", 1, ("answer", "value_json", "parse_error", "repaired"), _schema_valid, SchemaValidConfig, _prepare
+    "schema_valid",
+    1,
+    ("answer", "value_json", "parse_error", "repaired"),
+    _schema_valid,
+    SchemaValidConfig,
+    _prepare,
+    screen=_suspects,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from distill.filters.base import RowFilter
 from distill.filters.protocol import FilterContext
+from distill.filters.rows import Rows
+from distill.filters.screens import Mask, is_one_of
 from distill.records.verdict import KEEP, Verdict
 
 TAIL_CHARS = 80
@@ -55,4 +57,8 @@ def ends_mid_sentence(text: str) -> bool:
     return len(last.split()) >= MIN_SENTENCE_WORDS and not is_listed and last[-1] not in _ENDS
 
 
-TRUNCATED = RowFilter("truncated", 1, ("answer", "finish_reason"), _truncated, prepare=_output_kind)
+def _suspects(_: str, rows: Rows) -> Mask:
+    return is_one_of(rows, "finish_reason", None, "unknown")
+
+
+TRUNCATED = RowFilter("truncated", 1, ("answer", "finish_reason"), _truncated, prepare=_output_kind, screen=_suspects)

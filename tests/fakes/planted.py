@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+from fakes.candidates import make_candidates
 
 from distill.filters import FILTERS, FilterContext, Heldout, Rows, hash_runs
 from distill.records.json import dump_canonical
@@ -375,7 +375,14 @@ class Found:
 
 def measure(name: str, rows: int, seed: int = 4) -> Found:
     """Plant one kind of defect into 1% of clean rows and judge all of them."""
-    kind, plant, options = PLANTS[name]
+    kind, _, options = PLANTS[name]
+    table, planted = plant(name, rows, seed)
+    return count(name, judge(name, table, make_context(TASKS[kind]), options), planted)
+
+
+def plant(name: str, rows: int, seed: int = 4) -> tuple[list[Row], set[int]]:
+    """Return clean rows with one kind of defect in 1% of them, and where."""
+    kind, spoil, _ = PLANTS[name]
     draw = random.Random(seed + len(name))
     clean = make_clean(rows, kind, seed)
     for row in clean:
@@ -385,17 +392,16 @@ def measure(name: str, rows: int, seed: int = 4) -> Found:
     planted = set(draw.sample(range(rows), rows // 100))
     task = make_task(TASKS[kind])
     for place in planted:
-        changed = plant(clean[place], draw)
+        changed = spoil(clean[place], draw)
         parsed = finish(changed, task)
         kept = ("gold_json", "sampled_logprobs", "finish_reason", "columns_json")
         clean[place] = {**parsed, **{column: changed[column] for column in kept}}
-    return count(name, judge(name, clean, make_context(TASKS[kind]), options), planted)
+    return clean, planted
 
 
 def judge(name: str, rows: list[Row], context: FilterContext, options: dict[str, Any]) -> Sequence[Verdict]:
     member = FILTERS[name]
-    table = pa.Table.from_pylist(rows, schema=CANDIDATES)
-    return member.judge(Rows(table), member.config_type(**options), context).verdicts
+    return member.judge(Rows(make_candidates(rows)), member.config_type(**options), context).verdicts
 
 
 def count(name: str, verdicts: Sequence[Verdict], planted: set[int], note: str = "") -> Found:
