@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ast
-import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -15,6 +14,7 @@ import pyarrow.compute as pc
 from distill.app.runs import Run
 from distill.engine.parquet import read_table
 from distill.errors import UsageError
+from distill.records.comparisons import COMPARISONS
 
 PREFERRED = ("rejected", "predictions", "kept", "completions", "train", "pool")
 HIDDEN = {
@@ -68,14 +68,6 @@ def _names(directory: Path) -> str:
     return ", ".join(sorted(path.name for path in directory.iterdir())) or "nothing"
 
 
-_COMPARISONS: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-}
 _WORDS = {"true": True, "false": False, "null": None}
 
 
@@ -118,10 +110,10 @@ def _compare(left: pc.Expression, comparison: ast.cmpop, right_node: ast.expr, c
         values = pa.array([ast.literal_eval(item) for item in right_node.elts])
         found = left.isin(values)
         return found if isinstance(comparison, ast.In) else ~found
-    if type(comparison) not in _COMPARISONS:
+    if type(comparison) not in COMPARISONS:
         raise UsageError("--where: use ==, !=, <, <=, >, >=, in, not in")
     is_null = isinstance(right_node, ast.Name) and right_node.id == "null"
     is_none = isinstance(right_node, ast.Constant) and right_node.value is None
     if is_null or is_none:
         return left.is_null() if isinstance(comparison, ast.Eq) else ~left.is_null()
-    return _COMPARISONS[type(comparison)](left, _build(right_node, columns))
+    return COMPARISONS[type(comparison)](left, _build(right_node, columns))

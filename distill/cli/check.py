@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, set_option
+from distill.cli.options import config_options
 
 
 @click.command()
-@config_argument
-@set_option
+@config_options
 def command(config: Path, overrides: tuple[str, ...]) -> int:
     """Config errors only, all at once, as `file:line:col: path: message`."""
     from distill.cli.load import load

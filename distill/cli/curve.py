@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+from distill.cli.options import ask, config_options, json_option, place_options, print_json, yes_option
 
 
 @click.command()
-@config_argument
-@set_option
+@config_options
 @click.option(
     "--fractions",
     default="0.0625,0.125,0.25,0.5,1",
@@ -19,9 +18,8 @@ from distill.cli.options import config_argument, json_option, print_json, runs_d
     help="Parts of the kept rows, each within the next; a forecast needs five over 16x.",
 )
 @click.option("--more", "more_rows", type=click.IntRange(min=1), help="Forecast this many more rows; default: twice.")
-@runs_dir_option
-@state_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+@place_options
+@yes_option
 @json_option
 def command(
     config: Path,
@@ -47,7 +45,7 @@ def command(
 
     wanted = parse_fractions(fractions)
     composition = compose(load(config, overrides, runs_dir, state_dir))
-    confirm_spending(composition, "filter", ask=None if yes or as_json else _ask)
+    confirm_spending(composition, "filter", ask=None if yes or as_json else ask)
     with show_progress() as listener:
         curve = draw_curve(composition, wanted, more_rows, listener)
     if as_json:
@@ -57,7 +55,3 @@ def command(
         click.echo(f"{point['rows']:>9,} rows  {point['accuracy']:.3f} [{point['low']:.3f}, {point['high']:.3f}]")
     click.echo(f"{curve.body['reason']}\n{curve.path}")
     return 0
-
-
-def _ask(question: str) -> bool:
-    return click.confirm(question, default=True, err=True)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, set_option, state_dir_option
+from distill.cli.options import config_options, json_option, print_json, state_dir_option
 from distill.cli.terminal import printable
 
 if TYPE_CHECKING:
@@ -27,8 +27,7 @@ def command() -> None:
 
 
 @command.command()
-@config_argument
-@set_option
+@config_options
 @state_dir_option
 @json_option
 def verify(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json: bool) -> int:
@@ -46,8 +45,7 @@ def verify(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json
 
 
 @command.command()
-@config_argument
-@set_option
+@config_options
 @state_dir_option
 @json_option
 def stats(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json: bool) -> int:
@@ -65,8 +63,7 @@ def stats(config: Path, overrides: tuple[str, ...], state_dir: Path, *, as_json:
 
 
 @command.command()
-@config_argument
-@set_option
+@config_options
 @state_dir_option
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; default: stdout.")
 def export(config: Path, overrides: tuple[str, ...], state_dir: Path, output: Path | None) -> int:

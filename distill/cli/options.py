@@ -51,6 +51,22 @@ mlflow_option = click.option(
     help="Keep MLflow's model registry at this tracking URI in step.",
 )
 config_argument = click.argument("config", type=click.Path(path_type=Path, dir_okay=False))
+yes_option = click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+
+
+def config_options(command: Command) -> Command:
+    """Take a CONFIG and what overrides it."""
+    return config_argument(set_option(command))
+
+
+def place_options(command: Command) -> Command:
+    """Take the directories of runs and state."""
+    return runs_dir_option(state_dir_option(command))
+
+
+def ask(question: str) -> bool:
+    """Ask a person on stderr; Enter means yes."""
+    return click.confirm(question, default=True, err=True)
 
 
 def print_json(value: object) -> None:

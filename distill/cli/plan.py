@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+from distill.cli.options import config_options, json_option, place_options, print_json
 
 
 @click.command()
-@config_argument
-@set_option
-@runs_dir_option
-@state_dir_option
+@config_options
+@place_options
 @json_option
 def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir: Path, *, as_json: bool) -> int:
     """Say per stage whether it is cached or will run and why; estimate calls, dollars, time and the gate's power."""

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+from distill.cli.options import config_options, json_option, place_options, print_json
 
 
 @click.command()
-@config_argument
-@set_option
+@config_options
 @click.option("--rows", type=click.IntRange(min=1), help="Held-out rows to plan for; default: those of the config.")
 @click.option(
     "--discordant",
@@ -20,8 +19,7 @@ from distill.cli.options import config_argument, json_option, print_json, runs_d
     type=click.FloatRange(0, 1, min_open=True),
     help="Share of rows on which exactly one of student and teacher is right; may be given several times.",
 )
-@runs_dir_option
-@state_dir_option
+@place_options
 @json_option
 def command(
     config: Path,

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+from distill.cli.options import config_options, json_option, place_options, print_json
 
 
 @click.command()
-@config_argument
-@set_option
+@config_options
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
-@runs_dir_option
-@state_dir_option
+@place_options
 @json_option
 def command(
     config: Path, overrides: tuple[str, ...], until: str | None, runs_dir: Path, state_dir: Path, *, as_json: bool

@@ -8,18 +8,16 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, set_option, state_dir_option
+from distill.cli.options import ask, config_options, json_option, place_options, print_json, yes_option
 
 
 @click.command()
-@config_argument
-@set_option
+@config_options
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--from", "rerun_from", metavar="STAGE", help="Make this stage and all after it anew.")
 @click.option("--budget", type=float, metavar="USD", help="Stop before a teacher call that could pass this.")
-@runs_dir_option
-@state_dir_option
-@click.option("--yes", is_flag=True, help="Do not ask before spending money.")
+@place_options
+@yes_option
 @json_option
 def command(
     config: Path,
@@ -53,7 +51,7 @@ def command(
         follow()
         return 0
     composition = compose(load(config, overrides, runs_dir, state_dir), budget)
-    confirm_spending(composition, until, ask=None if yes or as_json else _ask)
+    confirm_spending(composition, until, ask=None if yes or as_json else ask)
     with lead_crew(), show_progress() as listener:
         outcome = execute(composition, listener, until=until, rerun_from=rerun_from)
     if as_json:
@@ -75,7 +73,3 @@ def lead_crew() -> Generator[None]:
             from distill.students.crew import dismiss
 
             dismiss()
-
-
-def _ask(question: str) -> bool:
-    return click.confirm(question, default=True, err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import channels_option, runs_dir_option, state_dir_option
+from distill.cli.options import channels_option, place_options
 
 
 @click.command()
@@ -22,8 +22,7 @@ from distill.cli.options import channels_option, runs_dir_option, state_dir_opti
     type=click.Path(path_type=Path, dir_okay=False),
     help="YAML file with the gateway's settings (limits, fallback, log, shadow).",
 )
-@runs_dir_option
-@state_dir_option
+@place_options
 @channels_option
 def command(
     target: str,

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, print_json, runs_dir_option, state_dir_option
+from distill.cli.options import config_argument, json_option, place_options, print_json
 
 
 @click.command()
@@ -19,8 +19,7 @@ from distill.cli.options import config_argument, json_option, print_json, runs_d
 @click.option("--only", type=int, metavar="N", help="Run combination N alone, from 0 (for array jobs).")
 @click.option("--list", "list_only", is_flag=True, help="Show the combinations with their numbers; run nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The comparison's page (.html).")
-@runs_dir_option
-@state_dir_option
+@place_options
 @json_option
 def command(
     config: Path,

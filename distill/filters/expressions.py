@@ -12,6 +12,8 @@ import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from distill.records.comparisons import COMPARISONS
+
 MAX_CHARS = 2000
 MAX_ITEMS = 100_000
 _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -23,12 +25,7 @@ _BINARY: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Mod: operator.mod,
 }
 _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
+    **COMPARISONS,
     ast.In: lambda item, items: item in items,
     ast.NotIn: lambda item, items: item not in items,
     ast.Is: operator.is_,

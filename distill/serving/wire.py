@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from distill.records.completion import Message, Usage
 from distill.records.json import Json
@@ -44,12 +44,21 @@ class _StreamOptions(BaseModel):
     include_usage: bool = False
 
 
+_USER_SAYS_SOMETHING: dict[str, JsonValue] = {
+    "contains": {"properties": {"role": {"const": "user"}, "content": {"not": {"type": "null"}}},
+                 "required": ["role", "content"]},
+    "description": "At least one message of role `user` with text: the last one is answered.",
+}  # fmt: skip
+
+
 class ChatBody(BaseModel):
     """The part of a chat-completion request that means something here; other known fields are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
     model: str = Field(min_length=1, max_length=256)
-    messages: Annotated[list[_WireMessage], Field(min_length=1, max_length=1000)]
+    messages: Annotated[
+        list[_WireMessage], Field(min_length=1, max_length=1000, json_schema_extra=_USER_SAYS_SOMETHING)
+    ]
     stream: bool | None = False
     stream_options: _StreamOptions | None = None
     n: Literal[1] | None = 1

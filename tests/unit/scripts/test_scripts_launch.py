@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -22,6 +23,7 @@ from small_project import Project, make_project  # noqa: E402
 
 LAUNCHERS = [ROOT / "scripts/launch_one_gpu.sh", ROOT / "scripts/slurm_sweep.sbatch", ROOT / "scripts/skypilot.yaml",
              ROOT / ".github/workflows/gate.yml"]  # fmt: skip
+WORKFLOWS = sorted((ROOT / ".github/workflows").glob("*.yml"))
 SHELL = sorted([*(ROOT / "scripts").glob("*.sh"), *(ROOT / "scripts").glob("*.sbatch")])
 
 
@@ -42,6 +44,44 @@ def test_every_command_and_flag_that_a_launcher_names_exists(path):
         assert command is not None, name
         known = {option for parameter in command.params for option in parameter.opts}
         assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known, (name, words)
+
+
+def _steps(path: Path) -> list[dict[str, object]]:
+    return [step for job in yaml.safe_load(path.read_text("utf-8"))["jobs"].values() for step in job["steps"]]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_names_scripts_that_exist_and_pins_what_it_uses(path):
+    for step in _steps(path):
+        for name in re.findall(r"(?:scripts|configs)/[\w./-]+", str(step.get("run", ""))):
+            assert (ROOT / name).is_file(), name
+        if "uses" in step:
+            assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", str(step["uses"])), step["uses"]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_the_shell_of_a_workflow_is_sound_and_its_token_can_read_only(path):
+    assert yaml.safe_load(path.read_text("utf-8"))["permissions"] == {"contents": "read"}
+    for step in _steps(path):
+        if "run" in step:
+            done = subprocess.run(["bash", "-n"], input=str(step["run"]), text=True, capture_output=True)
+            assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+def test_a_release_is_a_wheel_an_sdist_a_bill_of_materials_and_their_hashes(tmp_path):
+    pytest.importorskip("cyclonedx_py")
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = [ROOT / "scripts/make_release.sh", tmp_path]
+    made = subprocess.run(
+        command, env=os.environ | {"PATH": path, "BUILD": "--no-isolation"}, capture_output=True, text=True
+    )
+    assert made.returncode == 0, made.stderr
+    hashes = dict(reversed(line.split()) for line in (tmp_path / "SHA256SUMS").read_text("utf-8").splitlines())
+    assert {Path(name).suffix for name in hashes} == {".whl", ".gz", ".json"}
+    assert set(hashes) | {"SHA256SUMS"} == {path.name for path in tmp_path.iterdir()}
+    for name, digest in hashes.items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
 
 
 @pytest.mark.parametrize("path", SHELL, ids=lambda path: path.name)
