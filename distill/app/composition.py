@@ -56,7 +56,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
     nodes = (
         _ingest(loaded, columns),
         _split(config),
-        Node(GENERATE, GenerateConfig(config.task, teacher), {}, {"split": Input("split", OPEN)}),
+        Node(GENERATE, GenerateConfig(config.task, (teacher,)), {}, {"split": Input("split", OPEN)}),
         Node(
             FILTER,
             _filter(config),
@@ -95,7 +95,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
     surroundings = Surroundings(
         runtime=loaded.runtime,
         base_dir=loaded.base_dir,
-        teacher=config.teacher,
+        teachers=(config.teacher,),
         filters=config.filters,
         budget_usd=budget_usd if budget_usd is not None else config.teacher.budget_usd,
     )

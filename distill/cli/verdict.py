@@ -54,7 +54,7 @@ def print_gate(decision: Mapping[str, Any], console: Console | None = None) -> N
     console = console or make_console()
     word = str(decision["decision"])
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for heading in ("rule", "of", "value", "versus", "difference [95%]", "bound", "n", "outcome"):
+    for heading in ("rule", "of", "value", "versus", "difference or ratio [95%]", "bound", "n", "outcome"):
         table.add_column(heading, justify="left" if heading in ("rule", "of", "outcome") else "right", no_wrap=True)
     whole = [rule for rule in decision["rules"] if rule.get("slice") is None]
     for rule in whole:
@@ -78,15 +78,16 @@ def _outcome_cell(rule: Mapping[str, Any]) -> str:
 
 
 def _rule_cells(rule: Mapping[str, Any]) -> list[str]:
-    upper = "at most x" if rule.get("rule") == "ratio" else "max"
-    named = (("margin", "margin"), ("max", upper), ("min", "min"))
-    bounds = [f"{title} {rule[name]:g}" for name, title in named if rule.get(name) is not None]
+    is_ratio = rule.get("rule") == "ratio"
+    named = (("margin", "margin "), ("max", "at most x" if is_ratio else "max "), ("min", "min "))
+    bounds = [f"{title}{rule[name]:g}" for name, title in named if rule.get(name) is not None]
+    compared = (_ratio if is_ratio else _interval)(rule.get("difference"), rule.get("low"), rule.get("high"))
     return [
         str(rule["metric"]),
         str(rule.get("of", "student")),
         _number(rule.get("student")),
         _number(rule.get("teacher")),
-        _interval(rule.get("difference"), rule.get("low"), rule.get("high")),
+        compared,
         ", ".join(bounds),
         str(rule.get("n", "")),
     ]
@@ -121,6 +122,13 @@ def _interval(value: float | None, low: float | None, high: float | None) -> str
     if low is None or high is None:
         return _number(value)
     return f"{value:+.3f} [{low:+.3f}, {high:+.3f}]" if value is not None else f"[{low:.3g}, {high:.3g}]"
+
+
+def _ratio(value: float | None, low: float | None, high: float | None) -> str:
+    if value is None:
+        return ""
+    spread = f" [x{low:.3f}, x{high:.3f}]" if low is not None and high is not None else ""
+    return f"x{value:.3f}{spread}"
 
 
 def make_scores_table(scores: Mapping[str, Any]) -> Table:

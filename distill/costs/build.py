@@ -160,8 +160,10 @@ def _percentiles(latencies_ms: Sequence[float | None]) -> tuple[float | None, fl
 
 def _one_off(inputs: CostInputs, config: CostsConfig) -> OneOffCosts:
     training = compute_usd(inputs.training_s, config)
-    evaluation = add_usd([compute_usd(inputs.evaluation_s, config), inputs.heldout.usd])
-    judge = add_usd([entry.usd for entry in inputs.extra if entry.per == "run"])
+    once = [entry for entry in inputs.extra if entry.per == "run"]
+    asked = [entry.usd for entry in once if entry.stage == "evaluate"]
+    evaluation = add_usd([compute_usd(inputs.evaluation_s, config), inputs.heldout.usd, *asked])
+    judge = add_usd([entry.usd for entry in once if entry.stage != "evaluate"])
     total = add_usd([inputs.teacher.usd, training, evaluation, judge])
     return OneOffCosts(inputs.teacher.usd, training, evaluation, total, judge, inputs.paid_usd)
 

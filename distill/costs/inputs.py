@@ -37,7 +37,7 @@ class CostInputs:
     """Everything measured that the costs of a run stand on.
 
     `threshold` is the confidence from which the student answers (None: it answers everything; infinity: nothing);
-    `heldout` is what the teacher's held-out answers cost; `extra` holds further ledger lines (judge calls);
+    `heldout` is what the teacher's held-out answers cost; `extra` holds further ledger lines (judges, rivals);
     `paid_usd` is the part of all teacher dollars that this very run paid (None: unknown), the rest was bought
     before and came from the journal; `warnings` are passed on.
     """

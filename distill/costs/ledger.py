@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 EntryKind = Literal[
-    "teacher", "discarded", "retried", "judge", "training", "evaluation", "serving", "fallback", "monitoring"
+    "teacher", "discarded", "retried", "judge", "rival", "training", "evaluation", "serving", "fallback", "monitoring"
 ]
 """`teacher` is answers that were used, `discarded` those a filter dropped, `retried` calls that brought no answer."""
 

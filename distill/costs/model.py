@@ -67,6 +67,8 @@ class CascadeCosts:
 class OneOffCosts:
     """Paid once per distillation: `total_usd` is data, training, evaluation and judge.
 
+    `evaluation_usd` holds machine time and every answer bought on the held-out set: the teacher's, those of cheaper
+    models, and the verdicts of a judge there; `judge_usd` is what filters paid a judge of training data.
     `paid_usd` is what this run paid to teachers itself; answers from the journal were paid before.
     """
 

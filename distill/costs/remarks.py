@@ -61,6 +61,9 @@ def list_warnings(
         "teacher's price unknown: set teacher.price": teacher.per_1k_usd is None,
         "teacher's spend unknown: some answers have no price": inputs.teacher.usd is None,
         "teacher's spend on the held-out set unknown: some answers have no price": inputs.heldout.usd is None,
+        "spend on models or judges beside the teacher unknown: state their prices (input_usd, output_usd)": any(
+            entry.usd is None for entry in inputs.extra
+        ),
         "student's price unknown: set costs.student.usd_per_hour": config.student.usd_per_hour is None,
         "training cost unknown: set costs.training.usd_per_hour": config.training.usd_per_hour is None,
         "student's throughput was not measured": inputs.throughput_per_s is None,

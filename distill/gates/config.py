@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import Field, model_validator
 
 from distill.records.frozen import Frozen
+from distill.statistics.looks import Spending
 
 
 class RuleConfig(Frozen):
@@ -53,6 +54,9 @@ class GateConfig(Frozen):
 
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
     """One-sided confidence of each rule."""
+    looks: Spending = "allow"
+    """What each look at the held-out set is tested at. `allow`: those that `data.heldout.allowed_looks` allows at full
+    alpha, the k-th past them at alpha / (k (k + 1)); `spend`: every k-th so, and all looks together cost alpha."""
     test: TestMode = "auto"
     """Paired test of right/wrong: `exact` (up to 1,000 rows), `score` (Tango); `auto`: exact while it is offered."""
     rules: tuple[RuleConfig, ...] = Field(min_length=1)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from distill.gates import RULES, get_rule
 from distill.gates.config import GateConfig, RuleConfig, TestMode
 from distill.gates.evidence import Evidence
-from distill.gates.notes import make_notes
+from distill.gates.notes import make_notes, tell_looks
 from distill.gates.question import Question, Tested
 from distill.gates.validity import find_problems
 from distill.gates.wording import say_rows
@@ -25,7 +25,7 @@ GENERATED_BY = "distill gate 1"
 def decide(evidence: Evidence, config: GateConfig) -> Decision:
     """Judge the evidence by the rules; evidence that contradicts itself is invalid and not judged further."""
     full_alpha = 1 - config.confidence
-    alpha = spend_alpha(full_alpha, evidence.look, evidence.allowed_looks)
+    alpha = spend_alpha(full_alpha, evidence.look, evidence.allowed_looks, config.looks)
     problems = find_problems(evidence, config)
     outcomes: list[RuleOutcome] = []
     word: DecisionWord = "invalid"
@@ -44,6 +44,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
         confidence=config.confidence,
         generated_by=GENERATED_BY,
         notes=() if problems else make_notes(evidence, alpha, full_alpha),
+        looks=tell_looks(evidence, full_alpha, config.looks),
         channels=evidence.channels,
     )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from distill.gates.evidence import Evidence
+from distill.records.decision import LookRecord
 from distill.records.prediction import Prediction
+from distill.statistics.looks import Spending, bound_over_looks, spend_alpha
 from distill.statistics.mcnemar import mcnemar_superiority_p
 
 BASELINES = ("majority", "linear_probe", "base", "few_shot")
@@ -26,7 +28,7 @@ def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str
         )
     if alpha < full_alpha:
         notes.append(
-            f"look {evidence.look} at this held-out set, past the {evidence.allowed_looks} allowed: each rule is "
+            f"look {evidence.look} at this held-out set ({evidence.allowed_looks} allowed): each rule is "
             f"tested at {alpha:.4g} instead of {full_alpha:.4g}; a fresh held-out set restores full confidence"
         )
     for name in BASELINES:
@@ -34,6 +36,21 @@ def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str
         if note:
             notes.append(note)
     return tuple(notes)
+
+
+def tell_looks(evidence: Evidence, full_alpha: float, spending: Spending) -> LookRecord:
+    """Say what this look is tested at and what all looks at this held-out set together can cost."""
+    look, allowed = evidence.look, evidence.allowed_looks
+    alpha = spend_alpha(full_alpha, look, allowed, spending)
+    so_far = bound_over_looks(full_alpha, allowed, spending, look)
+    ever = bound_over_looks(full_alpha, allowed, spending)
+    statement = (
+        f"look {look} is tested at {alpha:.4g}; the chance that any look so far promotes what it should not is at most "
+        f"{so_far:.4g}, and at most {ever:.4g} over all looks ever taken at this set"
+    )
+    if spending == "allow" and ever > full_alpha:
+        statement += f" (gate.looks: spend keeps it to {full_alpha:.4g}; the first look then has {full_alpha / 2:.4g})"
+    return LookRecord(spending, look, allowed, alpha, so_far, ever, statement)
 
 
 def compare_with_baseline(evidence: Evidence, name: str) -> str | None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from distill.records.frozen import Frozen
+
+RiskOver = Literal["answered", "traffic"]
 
 
 class FallbackConfig(Frozen):
@@ -15,7 +17,9 @@ class FallbackConfig(Frozen):
     threshold: Literal["auto"] | float = "auto"
     """Confidence from which the student answers; `auto` certifies one on validation (Learn then Test)."""
     target_risk: float = Field(default=0.05, gt=0, lt=1)
-    """Error rate of the student's own answers that `auto` certifies."""
+    """Error rate that `auto` certifies."""
+    risk_over: RiskOver = "answered"
+    """`answered`: wrong among the student's own answers; `traffic`: the student's wrong answers among all requests."""
     delta: float = Field(default=0.1, gt=0, lt=1)
     """Chance that the certificate is wrong."""
     own_rows: bool = True
@@ -41,11 +45,21 @@ class ModelConfig(Frozen):
     """USD per million output tokens; default: the price book of the day."""
 
 
+TAKEN = frozenset({"student", "teacher", "cascade", "judge", "majority", "linear_probe", "base", "few_shot"})
+
+
 class RivalConfig(ModelConfig):
     """A cheaper model as a system of its own on the sealed set: perhaps no student is needed."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_-]*$")
     """Its name in reports and in `versus`."""
+
+    @field_validator("name")
+    @classmethod
+    def check_free(cls, name: str) -> str:
+        if name in TAKEN:
+            raise ValueError(f"{name!r} is the name of a system that is always there; choose another")
+        return name
 
 
 class JudgeConfig(ModelConfig):

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from distill.errors import DataError
-from distill.metrics.config import FallbackConfig
+from distill.metrics.config import FallbackConfig, RiskOver
 from distill.records.prediction import Prediction
 from distill.statistics.proportions import clopper_pearson_interval
 from distill.statistics.selective import certify_threshold, risk_coverage_curve
@@ -39,13 +39,17 @@ class ThresholdPoint:
 
 @dataclass(frozen=True, slots=True)
 class ThresholdChoice:
-    """`threshold` None: the student answers nothing. `certified`: its risk is bounded with confidence 1 - delta."""
+    """`threshold` None: the student answers nothing. `certified`: its risk is bounded with confidence 1 - delta.
+
+    `risk_over` says of what the risk is a share: the student's own answers, or all traffic.
+    """
 
     threshold: float | None
     certified: bool
     reason: str
     curve: tuple[ThresholdPoint, ...]
     n: int
+    risk_over: RiskOver = "answered"
 
 
 def choose_threshold(
@@ -70,19 +74,19 @@ def choose_threshold(
     curve = draw_curve(p.tolist(), [bool(value) for value in right])
     n = len(p)
     if config.threshold != "auto":
-        return ThresholdChoice(config.threshold, False, "set in the config, not certified", curve, n)
+        return ThresholdChoice(config.threshold, False, "set in the config, not certified", curve, n, config.risk_over)
     grid = np.arange(_GRID_STEPS + 1) / _GRID_STEPS
-    found = certify_threshold(p, right, config.target_risk, config.delta, grid.tolist())
+    found = certify_threshold(p, right, config.target_risk, config.delta, grid.tolist(), config.risk_over)
     if found.threshold is not None:
-        return ThresholdChoice(found.threshold, True, found.reason, curve, n)
-    observed = _loosest_by_observed_risk(p, right, grid, config.target_risk)
+        return ThresholdChoice(found.threshold, True, found.reason, curve, n, config.risk_over)
+    observed = _loosest_by_observed_risk(p, right, grid, config)
     if observed is None:
         reason = (
             f"{found.reason}; no threshold keeps the observed risk at {config.target_risk:.1%}: the teacher answers all"
         )
-        return ThresholdChoice(None, False, reason, curve, n)
+        return ThresholdChoice(None, False, reason, curve, n, config.risk_over)
     reason = f"{found.reason}; {observed:.4g} is the loosest whose observed risk holds: only the gate can vouch for it"
-    return ThresholdChoice(observed, False, reason, curve, n)
+    return ThresholdChoice(observed, False, reason, curve, n, config.risk_over)
 
 
 def draw_curve(confidences: Sequence[float], correct: Sequence[bool]) -> tuple[ThresholdPoint, ...]:
@@ -157,13 +161,16 @@ def _sum_tokens(first: int | None, second: int | None) -> int | None:
     return None if first is None or second is None else first + second
 
 
-def _loosest_by_observed_risk(p: np.ndarray, right: np.ndarray, grid: np.ndarray, target: float) -> float | None:
+def _loosest_by_observed_risk(
+    p: np.ndarray, right: np.ndarray, grid: np.ndarray, config: FallbackConfig
+) -> float | None:
     best: float | None = None
     for threshold in grid[::-1].tolist():
         chosen = p >= threshold
         if chosen.sum() < min(MIN_ANSWERED, len(p)):
             continue
-        if 1 - right[chosen].mean() > target:
+        rows = len(p) if config.risk_over == "traffic" else chosen.sum()
+        if (1 - right[chosen]).sum() / rows > config.target_risk:
             break
         best = float(threshold)
     return best

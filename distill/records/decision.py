@@ -44,6 +44,23 @@ class RuleOutcome:
 
 
 @dataclass(frozen=True, slots=True)
+class LookRecord:
+    """What looking at this held-out set costs: `alpha` is this look's error level.
+
+    `bound_so_far` and `bound_ever` bound the chance that any look up to now, or however many will follow, promotes a
+    student that it should not; `statement` says it in words.
+    """
+
+    policy: Literal["allow", "spend"]
+    look: int
+    allowed: int
+    alpha: float
+    bound_so_far: float
+    bound_ever: float
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """The gate's word with everything it stands on; written to gate.json as is.
 
@@ -59,4 +76,5 @@ class Decision:
     confidence: float
     generated_by: str
     notes: tuple[str, ...] = ()
+    looks: LookRecord | None = None
     channels: Mapping[str, int] = field(default_factory=dict[str, int])

@@ -25,7 +25,7 @@ from distill.stages.heldout import Sealed, read_sealed
 from distill.stages.looks import count_look
 from distill.stages.package import package_student
 from distill.stages.parity import probe, write_probes
-from distill.stages.rivals import Bought, ask_rival, ask_teacher, judge_answers, write_rival_ledgers
+from distill.stages.rivals import JUDGE, Bought, ask_rival, ask_teacher, judge_answers, write_rival_ledgers
 from distill.stages.scoring import (
     Reference,
     gold_reference,
@@ -170,7 +170,7 @@ def measure(
         for prediction in score_answers("student", answers, heldout, task, reference, repeat)
     ]
     if config.evaluate.judge is not None:
-        own, bought["judge"] = judge_answers(own, teacher, heldout, config.task, config.evaluate.judge, context)
+        own, bought[JUDGE] = judge_answers(own, teacher, heldout, config.task, config.evaluate.judge, context)
     predictions = teacher + own
     if fitted is not None:
         once = [p for p in own if p.repeat == 0]

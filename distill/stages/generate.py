@@ -28,16 +28,16 @@ from distill.stages.teacher_identity import TeacherIdentity
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
-from distill.teachers import Budget, Order, Progress, Standing, Teacher, build_requests, open_teacher
+from distill.teachers import Budget, Order, Progress, Standing, Teacher, TeacherConfig, build_requests, open_teacher
 from distill.teachers.smoke import Outcome, check_prompt, judge
 
 
 @dataclass(frozen=True, slots=True)
 class GenerateConfig:
-    """What is asked, and who answers."""
+    """What is asked, and who answers; the first is the reference teacher."""
 
     task: TaskConfig
-    teacher: TeacherIdentity
+    teachers: tuple[TeacherIdentity, ...]
 
 
 def run_generate(config: object, context: Context) -> Summary:
@@ -51,7 +51,7 @@ def run_generate(config: object, context: Context) -> Summary:
     surroundings = surroundings_of(context)
     source = context.inputs["split"]
     examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
-    orders = make_orders(examples, config.task, surroundings)
+    orders = make_orders(examples, config.task, surroundings.teacher)
     budget = Budget(surroundings.budget_usd)
     with open_teacher(
         surroundings.teacher, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
@@ -68,13 +68,12 @@ def run_generate(config: object, context: Context) -> Summary:
     return Summary(rows_in=len(examples), rows_out=len(completions) - failed, cost_usd=ledger.usd, facts=facts)
 
 
-def make_orders(examples: Sequence[Example], task: TaskConfig, surroundings: Surroundings) -> list[Order]:
+def make_orders(examples: Sequence[Example], task: TaskConfig, teacher: TeacherConfig) -> list[Order]:
     """Render the prompts and make one order per example and sample; a recorded answer is taken as it is.
 
     Raises:
         DataError: a prompt cannot be rendered.
     """
-    teacher = surroundings.teacher
     conversations = [render_teacher(task, example.columns) for example in examples]
     schema = cast("Mapping[str, Json] | None", task.schema_) if task.output == "json" else None
     requests = build_requests(conversations, teacher, schema=schema)
@@ -98,7 +97,7 @@ def try_first_rows(
     Raises:
         TeacherError: of kind `smoke`, with the reasons, samples and unknown labels.
     """
-    smoke = surroundings.teacher.smoke
+    smoke = teacher.config.smoke
     if task_config.labels and orders and orders[0].recorded is None:
         prompt = "\n".join(message.content for message in orders[0].request.messages)
         check_prompt(prompt, task_config.labels, smoke)

@@ -12,7 +12,7 @@ from distill.costs import build_costs
 from distill.costs.config import CostsConfig
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
-from distill.records.decision import Decision, RuleOutcome
+from distill.records.decision import Decision, LookRecord, RuleOutcome
 from distill.reports import (
     CurvePoint,
     DroppedSample,
@@ -118,7 +118,8 @@ def gather_report(
 def read_decision(gate: dict[str, Any]) -> Decision:
     """Return gate.json's object as a decision."""
     rules = tuple(RuleOutcome(**rule) for rule in gate["rules"])
-    fields: dict[str, Any] = {**gate, "rules": rules, "notes": tuple(gate.get("notes", ()))}
+    looks = None if gate.get("looks") is None else LookRecord(**gate["looks"])
+    fields: dict[str, Any] = {**gate, "rules": rules, "notes": tuple(gate.get("notes", ())), "looks": looks}
     return Decision(**fields)
 
 

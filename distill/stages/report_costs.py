@@ -12,6 +12,7 @@ import pyarrow as pa
 from distill.costs import CostInputs, LedgerEntry, TeacherLedger, rows_from_predictions
 from distill.engine.parquet import read_table
 from distill.stages.report_files import Files
+from distill.stages.rivals import JUDGE
 
 
 def gather_costs(
@@ -33,9 +34,13 @@ def gather_costs(
         training_s=files.training["seconds"],
         evaluation_s=files.evaluation["seconds"],
         heldout=_heldout_ledger(files, predictions),
-        paid_usd=add_known(files.generate["ledger"]["usd"], files.evaluate["ledger"]["usd"]),
+        paid_usd=add_known(
+            files.generate["ledger"]["usd"],
+            files.evaluate["ledger"]["usd"],
+            *(rival["usd"] for rival in files.rivals.values()),
+        ),
         threshold=threshold_of(files),
-        extra=_judge_lines(files),
+        extra=(*_judge_lines(files), *rival_lines(files)),
     )
 
 
@@ -93,6 +98,21 @@ def _judge_lines(files: Files) -> tuple[LedgerEntry, ...]:
     if record.get("cost_usd") == 0:
         return ()
     return (LedgerEntry("filter", "judge", record.get("cost_usd"), "calls to the judge of the filters"),)
+
+
+def rival_lines(files: Files) -> tuple[LedgerEntry, ...]:
+    """Return a line per rival model and one for the judge of answers: all they were asked, whenever it was paid."""
+    return tuple(
+        LedgerEntry(
+            "evaluate",
+            "judge" if name == JUDGE else "rival",
+            add_known(ledger["answers_usd"], ledger["wasted_usd"]),
+            "both orders of each pair put to the judge" if name == JUDGE else f"{name} answers the held-out set",
+            calls=ledger["answers"],
+            is_estimated=ledger["estimated_calls"] > 0,
+        )
+        for name, ledger in sorted(files.rivals.items())
+    )
 
 
 def _retried(ledger: Mapping[str, Any]) -> int:

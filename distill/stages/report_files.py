@@ -24,6 +24,7 @@ class Files:
     scores: dict[str, Any]
     generate: dict[str, Any]
     evaluate: dict[str, Any]
+    rivals: dict[str, Any]
     audit: dict[str, Any]
     funnel: list[dict[str, Any]]
     curve: dict[str, Any] | None
@@ -44,6 +45,7 @@ def read_files(inputs: Mapping[str, Path]) -> Files:
         scores=_read(inputs["gate"] / "scores.json"),
         generate=_read(inputs["generate"] / "ledger.json"),
         evaluate=_read(inputs["evaluate"] / "ledger.json"),
+        rivals=_read_if_there(inputs["evaluate"] / "rivals.json"),
         audit=_read(inputs["split"] / "audit.json"),
         funnel=json.loads((inputs["filter"] / "funnel.json").read_text(encoding="utf-8")),
         curve=_find_curve(inputs["filter"], records.get("train", {})),
@@ -68,6 +70,10 @@ def _read_records(inputs: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
         if (directory / RECORD).is_file():
             found[STAGE_OF_ROLE.get(role, role)] = _read(directory / RECORD)
     return found
+
+
+def _read_if_there(path: Path) -> dict[str, Any]:
+    return _read(path) if path.is_file() else {}
 
 
 def _read(path: Path) -> dict[str, Any]:

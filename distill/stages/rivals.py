@@ -22,6 +22,8 @@ from distill.tasks.prompts import render_teacher
 from distill.teachers import Budget, Order, build_requests, open_teacher
 from distill.teachers.config import PriceConfig, TeacherConfig
 
+JUDGE = "judge"
+"""The judge's name among those who were asked; no rival may bear it."""
 JUDGE_SYSTEM = (
     "You compare two answers to one request. Judge by: {criteria}. "
     "Reply with one word and nothing else: A if answer A is better, B if answer B is better, TIE if neither is."
@@ -49,7 +51,7 @@ def ask_teacher(heldout: Sequence[Example], task: TaskConfig, repeats: int, cont
     surroundings = surroundings_of(context)
     samples = max(surroundings.teacher.samples, repeats)
     teacher = surroundings.teacher.model_copy(update={"samples": samples})
-    orders = make_orders(heldout, task, replace(surroundings, teacher=teacher))
+    orders = make_orders(heldout, task, teacher)
     return _buy(orders, teacher, surroundings, context, "the teacher answers the held-out set", task, keep_ledger=True)
 
 
@@ -63,7 +65,7 @@ def ask_rival(heldout: Sequence[Example], task: TaskConfig, model: ModelConfig, 
     surroundings = surroundings_of(context)
     config = as_teacher(model, surroundings.teacher)
     asked = [replace(example, teacher_output=None) for example in heldout]
-    orders = make_orders(asked, task, replace(surroundings, teacher=config))
+    orders = make_orders(asked, task, config)
     return _buy(orders, config, surroundings, context, f"{name} answers the held-out set", task)
 
 
@@ -177,9 +179,17 @@ def _buy(
         return Bought(completions, seller.ledger.usd, seller.ledger.to_json())
 
 
+def _tell(found: Bought) -> dict[str, Any]:
+    costs = [c.cost_usd for c in found.completions if c.error_kind is None]
+    known = [cost for cost in costs if cost is not None]
+    return {
+        **found.ledger,
+        "answers": len(found.completions),
+        "answers_usd": sum(known) if len(known) == len(costs) else None,
+    }
+
+
 def write_rival_ledgers(bought: Mapping[str, Bought], context: Context) -> None:
-    """Write what rivals and the judge cost to rivals.json."""
-    text = json.dumps(
-        {name: dict(found.ledger) for name, found in bought.items()}, indent=1, sort_keys=True, default=str
-    )
+    """Write what rivals and the judge cost to rivals.json: their ledgers, and what the answers cost whenever bought."""
+    text = json.dumps({name: _tell(found) for name, found in bought.items()}, indent=1, sort_keys=True, default=str)
     (context.output_dir / "rivals.json").write_text(text, encoding="utf-8")

@@ -18,16 +18,21 @@ from distill.teachers.config import TeacherConfig
 class Surroundings:
     """How a run is run.
 
-    `base_dir` is the config file's directory; `teacher` carries limits, prices, keys' names and the rest that
+    `base_dir` is the config file's directory; `teachers` carry limits, prices, keys' names and the rest that
     does not shape answers; `filters` are what the smoke test tries the first answers on; `budget_usd` is the
     flag's budget, else the config's.
     """
 
     runtime: RuntimeConfig
     base_dir: Path
-    teacher: TeacherConfig
+    teachers: tuple[TeacherConfig, ...]
     filters: tuple[FilterSpec, ...] = ()
     budget_usd: float | None = None
+
+    @property
+    def teacher(self) -> TeacherConfig:
+        """The reference teacher: the one that students are compared with."""
+        return self.teachers[0]
 
 
 def surroundings_of(context: Context) -> Surroundings:

@@ -32,6 +32,7 @@ class Fitted:
         fallback: dict[str, Json] = {
             "threshold": self.choice.threshold,
             "certified": self.choice.certified,
+            "risk_over": self.choice.risk_over,
             "reason": self.choice.reason,
             "n": self.choice.n,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,8 +69,12 @@ def certify_threshold(
     target_risk: float,
     delta: float = 0.1,
     grid: Sequence[float] | None = None,
+    over: Literal["answered", "traffic"] = "answered",
 ) -> Certificate:
     """Return the loosest threshold whose risk is below `target_risk` with probability 1 - `delta`.
+
+    The risk is P(wrong | answered), or with `over` traffic P(answered and wrong): a share of every request, those
+    that are not answered included. Either is a binomial share, so the same exact bound serves.
 
     Learn then Test, fixed sequence (Angelopoulos et al. 2021, arXiv:2110.01052): a grid fixed in advance, strict to
     loose, each tested by Clopper-Pearson at 1 - delta, stopping at the first failure; it starts where enough rows
@@ -88,24 +92,27 @@ def certify_threshold(
     best = Certificate(None, None, 0, f"nothing can be certified at n={len(p)}: {target_risk:.1%} needs {enough} rows")
     for threshold in sorted(grid if grid is not None else np.linspace(0, 1, 201).tolist(), reverse=True):
         chosen = p >= threshold
-        n = int(chosen.sum())
-        if n < enough:
+        answered, wrong = int(chosen.sum()), int((1 - y[chosen]).sum())
+        n = answered if over == "answered" else len(p)
+        if n < enough or answered == 0:
             continue
-        upper = clopper_pearson_upper(int((1 - y[chosen]).sum()), n, 1 - delta)
+        upper = clopper_pearson_upper(wrong, n, 1 - delta)
         if upper > target_risk:
-            if best.threshold is None:
-                return Certificate(
-                    None,
-                    upper,
-                    n,
-                    f"nothing can be certified at n={len(p)}: of the {n} surest answers "
-                    f"{int((1 - y[chosen]).sum())} are wrong, so the risk may be {upper:.1%} > {target_risk:.1%}",
-                )
-            return best
+            if best.threshold is not None:
+                return best
+            return Certificate(None, upper, answered, _say_none(wrong, answered, len(p), upper, target_risk))
+        whose = f"on {n} of {len(p)} rows" if over == "answered" else f"of all traffic, {answered} of {n} rows answered"
         best = Certificate(
-            float(threshold), upper, n, f"risk <= {upper:.1%} with {1 - delta:.0%} confidence on {n} of {len(p)} rows"
+            float(threshold), upper, answered, f"risk <= {upper:.1%} with {1 - delta:.0%} confidence {whose}"
         )
     return best
+
+
+def _say_none(wrong: int, answered: int, n: int, upper: float, target_risk: float) -> str:
+    return (
+        f"nothing can be certified at n={n}: of the {answered} surest answers {wrong} are wrong, "
+        f"so the risk may be {upper:.1%} > {target_risk:.1%}"
+    )
 
 
 def _cumulative(confidence: Sequence[float] | Floats, correct: Sequence[float] | Floats) -> tuple[Floats, Floats]:

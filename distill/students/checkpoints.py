@@ -1,7 +1,8 @@
 """Checkpoints that are whole or not there, and the reasons for which a resume is refused.
 
-A checkpoint is written beside its place and renamed; its manifest, written last, holds the hash of every file and the
-identity of the training (data order, schedule, trainable parameters). Nothing that differs is resumed silently.
+A checkpoint is written beside its place and renamed; its manifest, written last, holds the hash of every file, of the
+best weights so far (which lie beside it) and the identity of the training (data order, schedule, trainable parameters).
+Nothing that differs is resumed silently.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from distill.errors import StoreError
+from distill.records.json import list_leaves
 from distill.students.bases import hash_file
+from distill.students.config import StudentConfig
 
 MANIFEST = "manifest.json"
 STAGING = "staging"
@@ -23,18 +27,21 @@ _NEEDED = ("trainable.safetensors", "optimizer.pt", "scheduler.pt", "trainer_sta
 
 @dataclass(frozen=True, slots=True)
 class TrainingIdentity:
-    """What must be equal for a resume to be the same training."""
+    """What must be equal for a resume to be the same training. `settings`: path in `student` -> canonical value."""
 
     data: str
+    validation: str
     order: str
     learning_rate: float
     schedule: str
     steps: int
     trainable: str
+    settings: Mapping[str, str]
 
 
 _MEANING = {
     "data": "the training rows changed",
+    "validation": "the validation rows changed",
     "order": "the batch order changed (rows, batch_tokens, epochs or seed)",
     "learning_rate": "the learning rate changed",
     "schedule": "the learning-rate schedule changed",
@@ -43,16 +50,26 @@ _MEANING = {
 }
 
 
+def list_settings(config: StudentConfig) -> dict[str, str]:
+    """Return path -> canonical value of every setting but those that `TrainingIdentity` names by themselves."""
+    others = config.model_dump(mode="json", exclude={"learning_rate", "schedule", "warmup_fraction"})
+    return {path.lstrip("/").replace("/", "."): value for path, value in list_leaves(others)}
+
+
 def find_newest(work_dir: Path) -> Path | None:
     """Return the newest checkpoint's directory, whole or not, or None."""
     found = [path for path in work_dir.glob(f"{_PREFIX}*") if path.name.removeprefix(_PREFIX).isdigit()]
     return max(found, key=_step, default=None)
 
 
-def publish(staging: Path, work_dir: Path, step: int, identity: TrainingIdentity) -> Path:
-    """Seal the files of `staging` and rename it into place as the checkpoint of `step`."""
+def publish(staging: Path, work_dir: Path, step: int, identity: TrainingIdentity, beside: Sequence[Path] = ()) -> Path:
+    """Seal the files of `staging`, and those `beside` it in `work_dir`, and rename it into place as that of `step`."""
     files = {path.name: hash_file(path) for path in sorted(staging.iterdir()) if path.is_file()}
-    manifest = {"files": files, "identity": asdict(identity)}
+    manifest = {
+        "files": files,
+        "beside": {path.name: hash_file(path) for path in beside},
+        "identity": asdict(identity),
+    }
     with (staging / MANIFEST).open("w", encoding="utf-8") as file:
         json.dump(manifest, file, sort_keys=True, indent=1)
         file.flush()
@@ -81,19 +98,30 @@ def verify(checkpoint: Path, identity: TrainingIdentity) -> None:
         raise _refuse(checkpoint, "it is empty")
     try:
         manifest = json.loads((checkpoint / MANIFEST).read_text(encoding="utf-8"))
-        files, saved = dict(manifest["files"]), dict(manifest["identity"])
+        files, beside, saved = (dict(manifest[name]) for name in ("files", "beside", "identity"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _refuse(checkpoint, f"its {MANIFEST} is missing or torn") from error
     for name in sorted({*files, *_NEEDED}):
-        path = checkpoint / name
         what = "the optimizer state" if name == "optimizer.pt" else name
-        if not path.is_file():
-            raise _refuse(checkpoint, f"{what} is missing")
-        if hash_file(path) != files.get(name):
-            raise _refuse(checkpoint, f"{what} is torn (its hash is not the recorded one)")
-    for name, value in asdict(identity).items():
-        if saved.get(name) != value:
-            raise _refuse(checkpoint, _MEANING[name] + _say_change(saved.get(name), value))
+        _check_whole(checkpoint, checkpoint / name, files.get(name), what)
+    for name, digest in beside.items():
+        _check_whole(checkpoint, checkpoint.parent / name, digest, f"the best weights so far ({name})")
+    for name, meaning in _MEANING.items():
+        old, new = saved.get(name), getattr(identity, name)
+        if old != new:
+            raise _refuse(checkpoint, meaning + _say_change(old, new))
+    settings = dict(saved.get("settings", {}))
+    for name in sorted({*settings, *identity.settings}):
+        old, new = settings.get(name), identity.settings.get(name)
+        if old != new:
+            raise _refuse(checkpoint, f"student.{name} changed{_say_change(old, new)}")
+
+
+def _check_whole(checkpoint: Path, path: Path, digest: str | None, what: str) -> None:
+    if not path.is_file():
+        raise _refuse(checkpoint, f"{what} is missing")
+    if hash_file(path) != digest:
+        raise _refuse(checkpoint, f"{what} is torn (its hash is not the recorded one)")
 
 
 def _step(path: Path) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, cast
 
@@ -104,10 +104,11 @@ def inspect_training(
         check_end_supervised(sets),
         check_vocabulary(sets, tokenizer, lm),
         check_saved_tokenizer(sets, tokenizer, output_dir),
+        check_trained(sets, trainable := list_trainable(model)),
     ]
     preflight = Preflight(
         checks=tuple(checks),
-        trainable=list_trainable(model),
+        trainable=trainable,
         memory_bytes=estimate_memory_bytes(model, lm, sets[0].encoded.lengths, plan, placement),
         seconds=estimate_seconds(model, sets[0].encoded.lengths, plan, placement),
     )
@@ -165,6 +166,12 @@ def check_saved_tokenizer(sets: Sequence[Inspected], tokenizer: PreTrainedTokeni
         pairs = zip(one.given, _encode(tokenizer, texts), _encode(saved, texts), strict=True)
         wrong += [row.id for row, before, after in pairs if before != after]
     return Check("the saved template and tokenizer are the ones trained with", _count(sets), tuple(wrong))
+
+
+def check_trained(sets: Sequence[Inspected], trainable: Mapping[str, int]) -> Check:
+    """Something is trained: a base whose parameters are all frozen would come out as it went in."""
+    wrong = () if sum(trainable.values()) else ("no parameter takes a gradient",)
+    return Check("some parameters are trained", _count(sets), wrong)
 
 
 def list_trainable(model: nn.Module) -> dict[str, int]:

@@ -157,12 +157,14 @@ class StudentTrainer(Trainer):
         self.loss_is_scaled_for_ga = True
         self.remove_callback(PrinterCallback)
         self.identity = TrainingIdentity(
-            train.digest,
-            plan.digest,
-            config.learning_rate,
-            f"{config.schedule}, warm-up {config.warmup_fraction}",
-            plan.steps,
-            ", ".join(f"{name}{list(p.shape)}" for name, p in list_trainable(model)),
+            data=train.digest,
+            validation=validation.digest,
+            order=plan.digest,
+            learning_rate=config.learning_rate,
+            schedule=f"{config.schedule}, warm-up {config.warmup_fraction}",
+            steps=plan.steps,
+            trainable=", ".join(f"{name}{list(p.shape)}" for name, p in list_trainable(model)),
+            settings=checkpoints.list_settings(config),
         )
 
     def get_train_dataloader(self) -> DataLoader[Any]:
@@ -216,8 +218,7 @@ class StudentTrainer(Trainer):
         loss = total / max(weight, 1e-12)
         if self.best_validation_loss is None or loss < self.best_validation_loss:
             self.state.best_metric, self.state.best_global_step = loss, self.state.global_step
-            best = self.work_dir / f"best-{self.state.global_step}.safetensors"
-            write_trainable(model, best, main=self.is_world_process_zero())
+            write_trainable(model, cast("Path", self._best_path()), main=self.is_world_process_zero())
         self.log({"eval_loss": loss})
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {"eval_loss": loss})
         return {"eval_loss": loss}
@@ -229,10 +230,16 @@ class StudentTrainer(Trainer):
 
     def restore_best(self) -> None:
         """Load the weights with the lowest validation loss into the model."""
-        step = self.state.best_global_step
-        if step is not None and self.best_validation_loss is not None and step != self.state.global_step:
+        best = self._best_path()
+        if best is not None and self.state.best_global_step != self.state.global_step:
             self.accelerator.wait_for_everyone()
-            read_trainable(cast("nn.Module", self.model), self.work_dir / f"best-{step}.safetensors")
+            read_trainable(cast("nn.Module", self.model), best)
+
+    def _best_path(self) -> Path | None:
+        """Return where the weights with the lowest validation loss lie; None while nothing was validated."""
+        if self.best_validation_loss is None:
+            return None
+        return self.work_dir / f"best-{self.state.best_global_step}.safetensors"
 
     def _own_share(self, batches: list[list[int]]) -> list[list[int]]:
         """Return this process's batches; all get as many, because a sharded model runs on all or on none."""
@@ -260,7 +267,8 @@ class StudentTrainer(Trainer):
         self._save_rng_state(str(staging))
         self.accelerator.wait_for_everyone()
         if self.is_world_process_zero():
-            kept = checkpoints.publish(staging, self.work_dir, self.state.global_step, self.identity)
+            beside = [path for path in [self._best_path()] if path is not None]
+            kept = checkpoints.publish(staging, self.work_dir, self.state.global_step, self.identity, beside)
             checkpoints.prune(self.work_dir, {kept})
             self._prune_best()
         self.accelerator.wait_for_everyone()
@@ -294,7 +302,7 @@ class StudentTrainer(Trainer):
 
     def _prune_best(self) -> None:
         for path in self.work_dir.glob("best-*.safetensors"):
-            if path.name != f"best-{self.state.best_global_step}.safetensors":
+            if path != self._best_path():
                 path.unlink()
 
 

@@ -80,7 +80,7 @@ class Teacher:
         _ = self.price
         if self.config.provider == "replay":
             return Standing()
-        return _run(self._look())
+        return run_to_end(self._look())
 
     def buy(
         self,
@@ -123,6 +123,25 @@ class Teacher:
             BudgetExceededError: the next call could pass the budget; what was bought is in the journal.
             StoreError: the journal cannot be written.
         """
+        run_to_end(self.pour_beside(orders, sink, budget=budget, on_progress=on_progress, total=total, urgent=urgent))
+
+    async def pour_beside(
+        self,
+        orders: Iterable[Order],
+        sink: Sink,
+        *,
+        budget: Budget | None = None,
+        on_progress: OnProgress | None = None,
+        total: int | None = None,
+        urgent: bool = False,
+    ) -> None:
+        """Buy as `pour` does, in an event loop that others may buy in at the same time.
+
+        Raises:
+            TeacherError: the teacher cannot be used.
+            BudgetExceededError: the next call could pass the budget; what was bought is in the journal.
+            StoreError: the journal cannot be written.
+        """
         meter = _Meter(self.ledger, on_progress, total)
         counted = meter.wrap(sink)
         if self.config.provider == "replay":
@@ -135,9 +154,9 @@ class Teacher:
             purse = budget or Budget(self.config.budget_usd)
             waiting = read_under_way(self.journal, self.base_url)
             if self.config.mode == "batch" and not (urgent and not _any_waits(orders, waiting)):
-                _run(self._pour_batches(orders, counted, purse))
+                await self._pour_batches(orders, counted, purse)
             else:
-                _run(self._pour(_refuse_waiting(orders, waiting) if waiting else orders, counted, purse))
+                await self._pour(_refuse_waiting(orders, waiting) if waiting else orders, counted, purse)
         meter.report(force=True)
 
     async def _pour(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
@@ -291,8 +310,8 @@ class _Meter:
         self._on_progress(Progress(self._done, self._total, hits, self._errors, usd, refused))
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run to the end, also where a loop already runs (a notebook)."""
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run it to the end, also where a loop already runs (a notebook)."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:

@@ -12,7 +12,10 @@ import yaml
 from distill.app.composition import Composition, compose
 from distill.app.outlook import look_ahead
 from distill.app.overlap import audit_overlap, find_impossible_gates
+from distill.app.runs import write_run
 from distill.config import load_config
+from distill.engine.runner import StageResult
+from distill.engine.store import Store
 
 
 @pytest.fixture
@@ -72,13 +75,30 @@ def test_without_gold_plan_asks_for_the_teachers_agreement_with_itself(composed)
     assert "evaluate.repeats to 2" in said
 
 
-def test_a_margin_beyond_the_teachers_own_agreement_is_named_impossible(composed, monkeypatch) -> None:
-    import distill.app.overlap as overlap
+def leave_a_run(composition: Composition, rate: float) -> None:
+    """Publish an evaluation that asked the teacher twice, and a run directory that names it."""
+    store = Store(composition.runtime.state_dir)
+    with store.claim("evaluate", "e" * 64) as scratch:
+        agreement = {"self_agreement": {"rate": rate, "n": 40, "repeats": 2}}
+        (scratch.output_dir / "evaluation.json").write_text(json.dumps(agreement))
+    store.publish("evaluate", "e" * 64, {"version": 1, "upstream": {}})
+    results = [StageResult("evaluate", "e" * 64, "ran", 1.0, 40, 40, 0.0)]
+    facts: dict[str, object] = {"config": {}, "verdict": None, "state_dir": str(composition.runtime.state_dir)}
+    write_run(composition.runtime.runs_dir, composition.config.name, "20260101-000000-aaaaaa", facts, results, {}, {})
 
-    monkeypatch.setattr(overlap, "_self_agreement", lambda composition: 0.9)
-    (said,) = find_impossible_gates(composed(gold=None))
+
+def test_a_margin_beyond_the_teachers_own_agreement_is_named_impossible(composed) -> None:
+    composition = composed(gold=None)
+    leave_a_run(composition, 0.9)
+    (said,) = find_impossible_gates(composition)
     assert "impossible gate" in said
     assert "set a margin above 0.051" in said
+
+
+def test_a_margin_within_the_teachers_own_agreement_is_possible(composed) -> None:
+    composition = composed(gold=None)
+    leave_a_run(composition, 0.99)
+    assert find_impossible_gates(composition) == []
 
 
 def test_without_gold_power_is_that_of_showing_agreement(composed) -> None:

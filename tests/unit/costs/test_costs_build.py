@@ -149,3 +149,20 @@ def test_renewal_is_paid_again_in_the_total_cost(inputs: CostInputs, config: Cos
 
 def test_the_same_seed_gives_the_same_numbers(inputs: CostInputs, config: CostsConfig) -> None:
     assert build_costs(inputs, config) == build_costs(inputs, config)
+
+
+def test_rivals_and_the_judge_of_answers_are_part_of_the_evaluation(inputs: CostInputs, config: CostsConfig) -> None:
+    asked = (LedgerEntry("evaluate", "rival", 0.2, "nano"), LedgerEntry("evaluate", "judge", 0.1, "judge"))
+    plain, costs = (build_costs(one, config) for one in (inputs, replace(inputs, extra=asked)))
+    assert costs.one_off.evaluation_usd == pytest.approx(plain.one_off.evaluation_usd + 0.3)
+    assert costs.one_off.total_usd == pytest.approx(plain.one_off.total_usd + 0.3)
+    assert costs.one_off.judge_usd == 0.0, "that is what filters paid"
+    assert sum(e.usd or 0.0 for e in costs.ledger if e.per == "run") == pytest.approx(costs.one_off.total_usd)
+
+
+def test_a_rival_without_a_price_makes_the_evaluation_unknown_and_is_named(
+    inputs: CostInputs, config: CostsConfig
+) -> None:
+    costs = build_costs(replace(inputs, extra=(LedgerEntry("evaluate", "rival", None, "nano"),)), config)
+    assert costs.one_off.evaluation_usd is None
+    assert any("models or judges beside the teacher unknown" in line for line in costs.warnings)

@@ -57,7 +57,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Summary, Path]]:
             output_dir=tmp_path / "output",
             work_dir=tmp_path / "work",
             state_dir=tmp_path,
-            runtime=Surroundings(runtime, tmp_path, TEACHER, budget_usd=budget_usd),
+            runtime=Surroundings(runtime, tmp_path, (TEACHER,), budget_usd=budget_usd),
             progress=lambda done, total, note="": None,
         )
         specs = tuple(FilterSpec.model_validate(value) for value in filters)

@@ -11,7 +11,7 @@ import pytest
 from distill.engine.stage import Context
 from distill.stages.looks import count_look, read_looks
 from distill.stages.report import read_audit, read_curve
-from distill.stages.report_costs import add_known, threshold_of
+from distill.stages.report_costs import add_known, rival_lines, threshold_of
 from distill.stages.report_files import Files, _find_curve
 from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.teachers.config import TermsConfig
@@ -31,6 +31,7 @@ def _files(**changes: Any) -> Files:
     known = {
         "training": {"base": base}, "evaluation": evaluation, "gate": {"decision": "hold"}, "scores": {},
         "generate": {"ledger": ledger, "standing": {"sunset": None, "days_left": None}}, "evaluate": {"ledger": ledger},
+        "rivals": {},
         "audit": {}, "funnel": [], "curve": None, "records": {"gate": RECORD, "evaluate": RECORD},
     }  # fmt: skip
     return Files(**{**known, **changes})
@@ -109,3 +110,11 @@ def test_a_curve_counts_only_for_the_same_rows_and_the_same_student(
     (measured / "curve.json").write_text('{"points": []}')
     found = _find_curve(kept, {"config": {"student": student}})
     assert (found is not None) == is_found
+
+
+def test_what_rivals_and_the_judge_cost_has_lines_of_its_own_whenever_it_was_paid() -> None:
+    ledger = {"usd": 0.0, "wasted_usd": 0.01, "answers": 40, "answers_usd": 0.2, "estimated_calls": 0}
+    unknown = {**ledger, "answers_usd": None}
+    lines = {line.kind: line for line in rival_lines(_files(rivals={"nano": ledger, "judge": unknown}))}
+    assert (lines["rival"].stage, lines["rival"].usd, lines["rival"].calls) == ("evaluate", pytest.approx(0.21), 40)
+    assert lines["judge"].usd is None

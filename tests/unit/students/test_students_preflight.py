@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedTokenizerFast
 
 from distill.errors import DataError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt, TrainingRow
-from distill.students import get_student
+from distill.students import causal_lm, get_student
 from distill.students.chat import Chat, open_chat
 from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.students.lm_rows import LmRows, encode_lm_rows
@@ -116,22 +118,80 @@ def test_template_that_does_not_survive_saving_is_caught(encoded: LmRows, chat: 
     assert check_saved_tokenizer(look(encoded, chat), Forgetful(), tmp_path).failed == ("the chat template",)
 
 
-def test_failed_check_stops_the_training_before_any_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    from distill.students import causal_lm
+def lose_a_row(encoded: LmRows) -> None:
+    del encoded.rows[0]
 
-    def lose_one(rows, chat, config):
-        encoded = encode_lm_rows(rows, chat, config)
-        encoded.rows = encoded.rows[1:]
-        return encoded
 
-    monkeypatch.setattr(causal_lm, "encode_lm_rows", lose_one)
+def forget_the_end(encoded: LmRows) -> None:
+    encoded.rows[0] = encoded.rows[0]._replace(answer=encoded.rows[0].answer[:-1])
+
+
+def ask_otherwise(encoded: LmRows) -> None:
+    encoded.rows[0] = encoded.rows[0]._replace(prompt=[1, *encoded.rows[0].prompt])
+
+
+def leave_the_vocabulary(encoded: LmRows) -> None:
+    encoded.rows[0] = encoded.rows[0]._replace(answer=[99_999, *encoded.rows[0].answer])
+
+
+SABOTAGE: dict[str, Callable[[LmRows], None]] = {
+    "every row is kept, or dropped by name": lose_a_row,
+    "the end token is supervised": forget_the_end,
+    "the prompt is a true token prefix": ask_otherwise,
+    "every token is among the [0-9]+ of the embedding": leave_the_vocabulary,
+}
+
+
+def assert_refused(folder: Path, words: str) -> None:
     steps: list[int] = []
-    with pytest.raises(DataError, match=r"preflight: not so: every row is kept.*1 of 6 rows fail \(r0\)"):
+    with pytest.raises(DataError, match=words):
         get_student("causal_lm").train(
-            Lessons(ROWS, ()), TASK, CONFIG, RuntimeConfig(device="cpu"), tmp_path / "o", tmp_path / "w",
+            Lessons(ROWS, ROWS[:2]), TASK, CONFIG, RuntimeConfig(device="cpu"), folder / "o", folder / "w",
             lambda step, total, loss: steps.append(step),
         )  # fmt: skip
     assert steps == []
+
+
+@pytest.mark.parametrize("which", [6, 2], ids=["training rows", "validation rows"])
+@pytest.mark.parametrize("words", SABOTAGE)
+def test_each_check_stops_the_training_before_any_step(
+    words: str, which: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
+    def encode_badly(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfig) -> LmRows:
+        encoded = encode_lm_rows(rows, chat, config)
+        if len(rows) == which:
+            SABOTAGE[words](encoded)
+        return encoded
+
+    monkeypatch.setattr(causal_lm, "encode_lm_rows", encode_badly)
+    assert_refused(tmp_path, rf"preflight: not so: {words}; 1 of 8 rows fail \(r0\)$")
+
+
+def test_spoilt_template_stops_the_training_before_any_step(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    save = PreTrainedTokenizerFast.save_pretrained
+
+    def save_badly(self: PreTrainedTokenizerFast, folder: Path, **given: object) -> None:
+        save(self, folder, **given)
+        (Path(folder) / "chat_template.jinja").write_text(str(self.chat_template) + " ")
+
+    monkeypatch.setattr(PreTrainedTokenizerFast, "save_pretrained", save_badly)
+    assert_refused(tmp_path, r"the saved template and tokenizer .* 1 of 8 rows fail \(the chat template\)$")
+
+
+def test_base_of_which_nothing_is_trained_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(causal_lm, "adapt", lambda model, lora, base: model.requires_grad_(False))
+    assert_refused(tmp_path, "not so: some parameters are trained; .*no parameter takes a gradient")
+
+
+def test_rows_that_are_too_long_are_counted_and_named(tmp_path: Path):
+    long = TrainingRow("long", Prompt("long", "is a number odd " * 30), "yes")
+    config = CONFIG.model_copy(update={"max_length_tokens": 64})
+    lessons, runtime = Lessons([*ROWS, long], [long]), RuntimeConfig(device="cpu")
+    dropped = get_student("causal_lm").train(lessons, TASK, config, runtime, tmp_path / "o", tmp_path / "w")
+    assert (dropped.rows_dropped, dropped.validation_rows_dropped) == ({"overlong": ["long"]}, {"overlong": ["long"]})
+    cut_config = config.model_copy(update={"overlong": "truncate"})
+    cut = get_student("causal_lm").train(lessons, TASK, cut_config, runtime, tmp_path / "p", tmp_path / "x")
+    assert (cut.rows_trained, cut.rows_dropped, cut.rows_truncated) == (7, {}, ["long"])
 
 
 @pytest.mark.parametrize("kind", ["classifier", "causal_lm", "seq2seq"])
@@ -140,7 +200,7 @@ def test_report_lists_checks_trainable_parameters_and_estimates(kind: str, tmp_p
     runtime = RuntimeConfig(device="cpu")
     report = get_student(kind).train(Lessons(ROWS, ROWS[:2]), TASK, config, runtime, tmp_path / "o", tmp_path / "w")
     found = report.preflight
-    assert [(check.rows, check.failed) for check in found.checks] == [(8, ())] * 5
+    assert [(check.rows, check.failed) for check in found.checks] == [(8, ())] * 6
     assert sum(found.trainable.values()) == report.trainable_parameters
     assert all("lora_" in name or name.startswith("head.") for name in found.trainable)
     assert 4 * report.total_parameters < found.memory_bytes < 1e9
