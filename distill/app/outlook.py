@@ -9,31 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from distill.app.composition import Composition
+from distill.app.estimate import Spending, estimate_spending
 from distill.app.execute import forecast_run
 from distill.app.overlap import audit_overlap, find_impossible_gates
+from distill.app.power import plan_power
 from distill.engine.runner import Forecast
-from distill.records.example import Example
-from distill.sources import read_source
-from distill.stages.ingest import heldout_source
-from distill.tasks.prompts import input_columns, render_teacher
-from distill.teachers import OPENAI_URL, TeacherConfig, build_requests, estimate
-
-ASSUMED_DISCORDANCE = (0.02, 0.05, 0.10)
-"""Shares of examples on which student and teacher may differ: the plan cannot know, so it shows several."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """Teacher calls to come; dollars are None when the price is unknown."""
-
-    calls: int
-    journal_hits: int
-    input_tokens: int
-    usd_low: float | None
-    usd_high: float | None
-    seconds: float
-    heldout_rows: int
-    warnings: tuple[str, ...]
+from distill.teachers import OPENAI_URL, TeacherConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,66 +99,21 @@ def name_destination(teacher: TeacherConfig) -> str:
     return f"prompts go to {host}, with the key in {teacher.api_key_env}"
 
 
-def estimate_spending(composition: Composition) -> Spending:
-    """Estimate what the teacher would be asked, minus what the journal already holds.
-
-    Raises:
-        DataError: a source cannot be read, or a prompt cannot be rendered.
-    """
-    config = composition.config
-    columns = input_columns(config.task)
-    pool = read_source(config.data, columns, composition.base_dir).examples
-    heldout: list[Example] = []
-    if config.data.heldout.source is not None:
-        heldout = read_source(heldout_source(config.data), columns, composition.base_dir).examples
-    wanted = [example for example in pool + heldout if example.teacher_output is None]
-    schema: Any = config.task.schema_ if config.task.output == "json" else None
-    conversations = [render_teacher(config.task, example.columns) for example in wanted]
-    found = estimate(
-        build_requests(conversations, config.teacher, schema=schema), config.teacher, runtime=composition.runtime
-    )
-    share = config.data.heldout.fraction or 0.0
-    size = config.data.heldout.size or round(share * len(pool))
-    return Spending(
-        calls=found.calls,
-        journal_hits=found.journal_hits,
-        input_tokens=found.input_tokens,
-        usd_low=found.usd_low,
-        usd_high=found.usd_high,
-        seconds=found.seconds,
-        heldout_rows=len(heldout) or size,
-        warnings=found.warnings,
-    )
-
-
 def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
-    """Return, per margin rule and assumed discordance, the chance that an equal student is promoted at this n."""
-    from distill.statistics.power import gate_power, needed_n  # noqa: PLC0415 scipy, which an idle run must not wait for
-    from distill.statistics.proportions import bound_power, needed_for_bound  # noqa: PLC0415 as above
-
-    alpha = 1 - composition.config.gate.confidence
-    without_gold = composition.config.data.gold is None
-    table: list[dict[str, Any]] = []
-    warnings: list[str] = []
-    for rule in composition.config.gate.rules:
-        if rule.margin is None or rule.per_slice:
-            continue
-        best = 0.0
-        for psi in ASSUMED_DISCORDANCE:
-            if without_gold and rule.versus == "teacher":  # agreement of 1 - psi must be shown to be over 1 - margin
-                power = bound_power(n, rule.margin, psi, alpha)
-                needed = needed_for_bound(psi, rule.margin, alpha)
-            else:
-                power = gate_power(n, rule.margin, psi, 0.0, alpha)
-                needed = needed_n(rule.margin, psi, 0.0, alpha, 0.8)
-            best = max(best, power)
-            table.append(
-                {"rule": rule.metric, "of": rule.of, "margin": rule.margin, "heldout_rows": n,
-                 "discordant": psi, "power": round(power, 3), "needed_n_for_0.8": needed}
-            )  # fmt: skip
-        if best < 0.8 and rule.policy == "block":
-            warnings.append(
-                f"underpowered: {n} held-out rows decide a margin of {rule.margin:g} with power {best:.2f} at best; "
-                "bring more held-out rows or a wider margin before paying for answers"
-            )
-    return tuple(table), tuple(warnings)
+    """Return, per rule and assumption, the chance to pass with n held-out rows, and what to do where it is low."""
+    plan = plan_power(composition, heldout_rows=n, curve=False)
+    table = tuple(
+        {
+            "rule": row.rule,
+            "of": row.of,
+            "kind": row.kind,
+            "bound": row.bound,
+            "heldout_rows": row.heldout_rows,
+            "if_it_is": row.assumed,
+            "power": row.power,
+            "needed_n_for_0.8": row.needed_n,
+        }
+        for row in plan.rows
+    )
+    advice = "bring more held-out rows or a wider bound before paying for answers"
+    return table, tuple(f"{warning}; {advice}" for warning in plan.warnings)

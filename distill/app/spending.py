@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable
 
 from distill.app.composition import Composition
+from distill.app.estimate import estimate_spending
 from distill.app.execute import forecast_run
-from distill.app.outlook import estimate_spending
 from distill.errors import UsageError
 
 ASK_ABOVE_USD = 1.0

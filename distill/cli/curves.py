@@ -22,8 +22,9 @@ def print_power(plan: PowerPlan) -> None:
     console.print(f"{plan.heldout_rows:,} held-out rows, {plan.confidence:.0%} confidence\n")
     console.print(rows_table([_cells(row) for row in plan.rows], 60))
     for rows in _by_rule(plan.rows):
-        _print_curve(console, next((row for row in rows if row.observed), rows[len(rows) // 2]), plan.heldout_rows)
-    for note in plan.notes:
+        shown = next((row for row in rows if row.observed), rows[len(rows) // 2])
+        _print_curve(console, shown, shown.heldout_rows)
+    for note in (*plan.warnings, *plan.notes):
         console.print(f"[yellow]note:[/] {escape(note)}")
 
 

@@ -14,10 +14,10 @@ from distill.gates.config import GateConfig, RuleConfig
 
 if TYPE_CHECKING:
     from distill.gates.evidence import Evidence, Measured
-    from distill.gates.judge import decide
+    from distill.gates.judge import alpha_of, decide
     from distill.gates.question import Question, Tested
 
-__all__ = ["RULES", "Evidence", "GateConfig", "Measured", "RuleConfig", "decide", "get_rule"]
+__all__ = ["RULES", "Evidence", "GateConfig", "Measured", "RuleConfig", "alpha_of", "decide", "get_rule"]
 
 RULES: dict[str, str] = {
     "margin": "non_inferiority:test_non_inferiority",
@@ -26,7 +26,7 @@ RULES: dict[str, str] = {
     "max_ratio": "ratio:test_ratio",
 }
 
-_LAZY = {"Evidence": "evidence", "Measured": "evidence", "decide": "judge"}
+_LAZY = {"Evidence": "evidence", "Measured": "evidence", "alpha_of": "judge", "decide": "judge"}
 
 
 def get_rule(field: str) -> Callable[[Question], Tested]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Literal, TypedDict
 
 import numpy as np
+from scipy import special
 
+from distill.gates.planning import AS_MEASURED, describe_half_way, half_way_power, rows_to_bound, rows_to_decide
 from distill.gates.question import Column, Question, Tested, is_binary
 from distill.gates.wording import say
 from distill.statistics.bootstrap import bootstrap_p, bootstrap_sums
 from distill.statistics.clusters import MIN_CLUSTERS, design_effect, have_repeats
 from distill.statistics.paired import estimate_mean, mean_above_p, mean_below_p, mean_interval
-from distill.statistics.proportions import above_p_value, below_p_value, bound_power, clopper_pearson_interval
+from distill.statistics.power import NormalPlan, plan_mean
+from distill.statistics.proportions import above_p_value, below_p_value, clopper_pearson_interval
 
 Side = Literal["max", "min"]
 _MIN_CORPUS_ROWS = 50
-_MAX_NEEDED = 10_000_000
 
 
 def test_bound(question: Question, bound: float, side: Side) -> Tested:
@@ -49,9 +51,12 @@ def _test_measured(question: Question, requirement: str, measured: object, bound
         return Tested("", requirement, problem=f"{question.metric.name} of {question.of} is unknown", of=value)
     passes = high <= bound if side == "max" else low >= bound
     fails = low > bound if side == "max" else high < bound
+    n = len({p.id for p in question.rows(question.of)}) if low < high else 0
+    z = float(special.ndtri(1 - question.alpha / 2))
+    found = _plan(value, (high - low) / (2 * z), n, bound, side, question.alpha / 2)  # a side of a two-sided interval
     return Tested(
         _state(question, value, low, high), requirement, 0.0 if passes else 1.0, 0.0 if fails else 1.0,
-        of=value, low=low, high=high, n=0,
+        of=value, low=low, high=high, n=n, **found,
     )  # fmt: skip
 
 
@@ -69,10 +74,12 @@ def _test_proportion(question: Question, requirement: str, column: Column, bound
     below, above = below_p_value(k, n, bound), above_p_value(k, n, bound)
     p_pass, p_fail = (below, above) if side == "max" else (above, below)
     rate = k / n
+    share = bound if side == "max" else 1 - bound
     return Tested(
         _state(question, rate, low, high), requirement, p_pass, p_fail, of=rate, low=low, high=high, n=rows,
-        power=_proportion_power(int(n), bound, side, question.alpha),
-        needed_n=_needed_rows(rate, bound, side, question.alpha, factor),
+        power=half_way_power(int(n), share, question.alpha),
+        needed_n=rows_to_bound(rate if side == "max" else 1 - rate, share, question.alpha, factor),
+        assumes=describe_half_way(question, share),
     )  # fmt: skip
 
 
@@ -100,6 +107,7 @@ def _test_mean(question: Question, requirement: str, column: Column, bound: floa
         low=low,
         high=high,
         n=n,
+        **_plan(estimate.mean, estimate.se, n, bound, side, question.alpha),
     )
 
 
@@ -111,11 +119,13 @@ def _test_quantile(question: Question, requirement: str, column: Column, bound: 
     else:
         beyond, share = int((values < bound).sum()), q
     score = question.metric.aggregate(question.rows(question.of), 1 - question.alpha)
-    needed = _needed_rows(beyond / n, share, "max", question.alpha, 1.0)
     return Tested(
         _state(question, score.value, score.low, score.high), requirement,
         below_p_value(beyond, n, share), above_p_value(beyond, n, share),
-        of=score.value, low=score.low, high=score.high, n=n, needed_n=needed,
+        of=score.value, low=score.low, high=score.high, n=n,
+        power=half_way_power(n, share, question.alpha),
+        needed_n=rows_to_bound(beyond / n, share, question.alpha),
+        assumes=describe_half_way(question, share),
     )  # fmt: skip
 
 
@@ -140,8 +150,17 @@ def _test_whole(question: Question, requirement: str, bound: float, side: Side) 
     low, high = (float(x) for x in np.quantile(draws, [question.alpha / 2, 1 - question.alpha / 2]))
     below, above = bootstrap_p(draws, bound, above=False), bootstrap_p(draws, bound, above=True)
     p_pass, p_fail = (below, above) if side == "max" else (above, below)
+    found = _plan(value, float(draws.std()), len(rows), bound, side, question.alpha)
     return Tested(
-        _state(question, value, low, high), requirement, p_pass, p_fail, of=value, low=low, high=high, n=len(rows)
+        _state(question, value, low, high),
+        requirement,
+        p_pass,
+        p_fail,
+        of=value,
+        low=low,
+        high=high,
+        n=len(rows),
+        **found,
     )
 
 
@@ -154,25 +173,18 @@ def _few_clusters(requirement: str, clusters: int, n: int) -> Tested:
     return Tested("", requirement, problem=f"{clusters} clusters are too few ({MIN_CLUSTERS} needed)", n=n)
 
 
-def _proportion_power(n: int, bound: float, side: Side, alpha: float) -> float | None:
-    """Return the chance to pass for a system whose distance from the ideal is half of what the bound allows."""
-    share = bound if side == "max" else 1 - bound
-    if not 0 < share < 1 or n < 1:
-        return None
-    return bound_power(n, share, share / 2, alpha)
+class Planned(TypedDict):
+    """The fields of `Tested` that speak of other numbers of rows."""
+
+    power: float | None
+    needed_n: int | None
+    assumes: str
+    plan: NormalPlan | None
 
 
-def _needed_rows(rate: float, bound: float, side: Side, alpha: float, factor: float) -> int | None:
-    """Return the rows at which the observed rate would pass; None where it never would."""
-    rate, share = (rate, bound) if side == "max" else (1 - rate, 1 - bound)
-    if not 0 < share < 1 or rate >= share:
-        return None
-    low, high = 1, 1
-    while below_p_value(rate * high, high, share) > alpha:
-        low, high = high, high * 2
-        if high > _MAX_NEEDED:
-            return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if below_p_value(rate * middle, middle, share) <= alpha else (middle, high)
-    return math.ceil(high * factor)
+def _plan(value: float, se: float, n: int, bound: float, side: Side, alpha: float) -> Planned:
+    """Plan for a system that truly is as it was measured: no other value stands out for a mean."""
+    distance = bound - value if side == "max" else value - bound
+    plan = plan_mean(distance, se, n, alpha)
+    needed = rows_to_decide(distance, se, n, alpha)
+    return Planned(power=plan and plan.power(n), needed_n=needed, assumes=AS_MEASURED, plan=plan)

@@ -25,7 +25,7 @@ GENERATED_BY = "distill gate 1"
 def decide(evidence: Evidence, config: GateConfig) -> Decision:
     """Judge the evidence by the rules; evidence that contradicts itself is invalid and not judged further."""
     full_alpha = 1 - config.confidence
-    alpha = spend_alpha(full_alpha, evidence.look, evidence.allowed_looks, config.looks)
+    alpha = alpha_of(evidence.look, evidence.allowed_looks, config)
     problems = find_problems(evidence, config)
     outcomes: list[RuleOutcome] = []
     word: DecisionWord = "invalid"
@@ -47,6 +47,11 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
         looks=tell_looks(evidence, full_alpha, config.looks),
         channels=evidence.channels,
     )
+
+
+def alpha_of(look: int, allowed_looks: int, config: GateConfig) -> float:
+    """Return the one-sided error level of each rule at this look at the held-out set."""
+    return spend_alpha(1 - config.confidence, look, allowed_looks, config.looks)
 
 
 def conclude(outcomes: Sequence[RuleOutcome]) -> tuple[DecisionWord, str]:
@@ -162,6 +167,9 @@ def _outcome(
         alpha=alpha,
         power=tested.power,
         needed_n=tested.needed_n,
+        power_assumes=None if tested.power is None else tested.assumes,
+        power_signal=None if tested.plan is None else tested.plan.signal,
+        power_hurdle=None if tested.plan is None else tested.plan.hurdle,
     )
 
 
@@ -174,7 +182,7 @@ def _explain(word: Outcome, tested: Tested, p_pass: float, alpha: float, family:
         return f"{tested.statement}; {tested.requirement}: shown ({shown})"
     if word == "fail":
         return f"{tested.statement}; {tested.requirement}: the data show that it is not so"
-    power = "" if tested.power is None else f"; an equal system would pass {tested.power:.0%} of the time"
+    power = "" if tested.power is None else f"; {tested.assumes} would pass {tested.power:.0%} of the time"
     rows = say_rows(tested.needed_n, tested.n)
     more = f"; {rows}" if rows else ""
     return f"{tested.statement}; {tested.requirement}: neither shown nor refuted ({shown}{power}){more}"

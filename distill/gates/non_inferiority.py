@@ -15,6 +15,7 @@ from scipy import stats
 
 from distill.gates.agreement import test_agreement
 from distill.gates.evidence import Floats
+from distill.gates.planning import rows_to_decide
 from distill.gates.powered import MIN_GOLD_ROWS, count_gold, test_powered
 from distill.gates.question import Question, Tested, is_binary
 from distill.gates.wording import say, say_difference
@@ -22,7 +23,7 @@ from distill.statistics.bootstrap import bca_interval, bootstrap_p, bootstrap_su
 from distill.statistics.clusters import MIN_CLUSTERS, design_effect, have_repeats
 from distill.statistics.interval import Interval
 from distill.statistics.paired import estimate_mean, mean_above_p, mean_below_p, mean_interval
-from distill.statistics.power import gate_power, needed_n
+from distill.statistics.power import NormalPlan, gate_power, needed_n, plan_mean
 from distill.statistics.proportions import below_p_value
 from distill.statistics.tango import tango_interval, tango_score
 from distill.statistics.tango_exact import MAX_EXACT_N, exact_noninferiority_p
@@ -43,6 +44,7 @@ class Gap(NamedTuple):
     needed: int | None
     note: str = ""
     problem: str | None = None
+    plan: NormalPlan | None = None
 
 
 def test_non_inferiority(question: Question) -> Tested:
@@ -143,8 +145,8 @@ def _score_gap(differences: Floats, clusters: list[str] | None, question: Questi
         note = (
             f"BCa [{say_difference(bca.low, question.metric.unit)}, {say_difference(bca.high, question.metric.unit)}]"
         )
-    power, needed = _normal_plan(estimate.mean, estimate.se, n, margin, alpha)
-    return Gap(estimate.mean, interval, p_pass, p_fail, power, needed, note)
+    plan, needed = _normal_plan(estimate.mean, estimate.se, n, margin, alpha)
+    return Gap(estimate.mean, interval, p_pass, p_fail, plan and plan.power(n), needed, note, plan=plan)
 
 
 def _test_whole(question: Question, requirement: str) -> Tested:
@@ -181,9 +183,10 @@ def _test_whole(question: Question, requirement: str) -> Tested:
         )
     else:
         interval = percentile_interval(draws, 1 - question.alpha)
-        power, needed = _normal_plan(mean, float(draws.std()), n, margin, question.alpha)
+        plan, needed = _normal_plan(mean, float(draws.std()), n, margin, question.alpha)
         p_pass, p_fail = bootstrap_p(draws, -margin, above=True), bootstrap_p(draws, -margin, above=False)
-        gap = Gap(mean, interval, p_pass, p_fail, power, needed, f"{evidence.resamples} paired resamples")
+        note, power = f"{evidence.resamples} paired resamples", plan and plan.power(n)
+        gap = Gap(mean, interval, p_pass, p_fail, power, needed, note, plan=plan)
     return _report(question, requirement, gap, values, n)
 
 
@@ -215,6 +218,7 @@ def _report(question: Question, requirement: str, gap: Gap, values: tuple[float,
         n,
         gap.power,
         gap.needed,
+        plan=gap.plan,
     )
 
 
@@ -232,14 +236,10 @@ def _needed_binary(margin: float, b: int, c: int, n: int, alpha: float) -> int |
     return found if found <= _MAX_NEEDED else None
 
 
-def _normal_plan(mean: float, se: float, n: int, margin: float, alpha: float) -> tuple[float | None, int | None]:
-    """Return power for an equal system, and the rows that would decide, by the normal approximation."""
-    if se <= 0:
-        return None, None
-    z_alpha, z_beta = float(stats.norm.ppf(1 - alpha)), float(stats.norm.ppf(0.8))
-    room = abs(margin + min(0.0, mean))
-    needed = math.inf if room == 0 else n * ((z_alpha + z_beta) * se / room) ** 2
-    return float(stats.norm.cdf(margin / se - z_alpha)), math.ceil(needed) if needed <= _MAX_NEEDED else None
+def _normal_plan(mean: float, se: float, n: int, margin: float, alpha: float) -> tuple[NormalPlan | None, int | None]:
+    """Return the plan for an equal system, and the rows that would decide, by the normal approximation."""
+    room = margin + min(0.0, mean)
+    return plan_mean(margin, se, n, alpha), rows_to_decide(room, se, n, alpha)
 
 
 def _too_few_clusters(mean: float, clusters: int) -> Gap:

@@ -11,9 +11,11 @@ import math
 import numpy as np
 from scipy import special
 
+from distill.gates.planning import rows_to_decide
 from distill.gates.question import Question, Tested
 from distill.gates.wording import say_difference
 from distill.records.prediction import Prediction
+from distill.statistics.power import plan_mean
 from distill.statistics.ppi import PoweredMean, powered_mean
 
 MIN_GOLD_ROWS = 50
@@ -53,6 +55,7 @@ def _report(
     low, high = found.interval(1 - question.alpha)
     t = (found.mean + margin) / found.se
     gained = (float(y.std(ddof=1)) / math.sqrt(n) / found.se) ** 2
+    plan = plan_mean(margin, found.se, n, question.alpha)
     statement = (
         f"{question.of} minus teacher against gold: {say_difference(found.mean, 'fraction')} "
         f"[{say_difference(low, 'fraction')}, {say_difference(high, 'fraction')}] from {n} gold rows helped by "
@@ -67,7 +70,9 @@ def _report(
         low=low,
         high=high,
         n=n,
-        power=float(special.ndtr(margin / found.se - float(special.ndtri(1 - question.alpha)))),
+        power=plan and plan.power(n),
+        needed_n=rows_to_decide(margin + min(0.0, found.mean), found.se, n, question.alpha),
+        plan=plan,
     )
 
 

@@ -12,6 +12,7 @@ from distill.gates.config import RuleConfig, TestMode
 from distill.gates.evidence import Evidence, Floats, Measure, Measured
 from distill.records.prediction import Prediction
 from distill.statistics.clusters import have_repeats
+from distill.statistics.power import NormalPlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,8 @@ class Tested:
     """What a rule's test found. `p_pass` speaks against "the rule is broken", `p_fail` against "the rule is kept".
 
     `problem` says why nothing can be decided (then both p-values are 1); `statement` holds the numbers in words,
-    `requirement` what must hold. `difference`, `low`, `high` are of the judged system minus `versus`.
+    `requirement` what must hold. `difference`, `low`, `high` are of the judged system minus `versus`. `power` is the
+    chance to pass at this n of what `assumes` names; `plan`, where there is one, gives it at any n.
     """
 
     statement: str
@@ -36,6 +38,8 @@ class Tested:
     power: float | None = None
     needed_n: int | None = None
     metric: str | None = None
+    assumes: str = "an equal system"
+    plan: NormalPlan | None = None
 
 
 class Column(NamedTuple):

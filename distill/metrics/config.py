@@ -84,6 +84,8 @@ class EvaluateConfig(Frozen):
     """Cheaper models to hold against the student."""
     judge: JudgeConfig | None = None
     """Who compares the student's answers with the teacher's (for `judge_win_rate`)."""
+    latency_rows: int = Field(default=100, ge=1)
+    """Held-out rows that the student answers one at a time, for its latency; the rest goes in batches."""
     repeats: int = Field(default=1, ge=1)
     """Evaluations of each system, for the noise floor."""
     bootstrap_resamples: int = Field(default=9999, ge=999)

@@ -17,7 +17,9 @@ class RuleOutcome:
     """One rule on one slice (None: all examples). A number that does not apply is None, never 0 or NaN.
 
     `of` is student or cascade; `policy` is block or warn; `difference` is `of` minus `versus`;
-    `low` and `high` are the two-sided interval shown; the decision is made at one-sided `alpha`.
+    `low` and `high` are the two-sided interval shown; the decision is made at one-sided `alpha`. `power` is the chance
+    that `power_assumes` passes at this n; where `power_signal` is given it is Phi(power_signal * sqrt(n) -
+    power_hurdle) at any other. `needed_n`: rows that would decide with power .8 if what was seen holds.
     """
 
     rule: str
@@ -41,6 +43,9 @@ class RuleOutcome:
     alpha: float | None = None
     power: float | None = None
     needed_n: int | None = None
+    power_assumes: str | None = None
+    power_signal: float | None = None
+    power_hurdle: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,15 +152,15 @@ def measure(
     """
     from distill.metrics.threshold import cascade  # noqa: PLC0415 scipy, which an idle run must not wait for
 
-    heldout, repeats = sealed.rows, config.evaluate.repeats
-    bought: dict[str, Bought] = {"teacher": ask_teacher(heldout, config.task, repeats, context)}
+    heldout = sealed.rows
+    bought: dict[str, Bought] = {"teacher": ask_teacher(heldout, config.task, config.evaluate.repeats, context)}
     completions = bought["teacher"].completions
     reference = gold_reference(heldout, task) or teacher_reference(completions, task)
     teacher = score_completions(completions, heldout, task, reference)
     evaluation.reference = reference.kind
     evaluation.self_agreement = self_agreement(teacher, task)
     prompts = [render_student(config.task, example.id, example.columns) for example in heldout]
-    rounds, speed = answer_heldout(student, prompts, repeats, context)
+    rounds, speed = answer_heldout(student, prompts, config.evaluate, context)
     evaluation.throughput_per_s = speed.throughput_per_s
     evaluation.cold_load_ms = round(speed.cold_load_ms, 1)
     evaluation.cold_first_answer_ms = round(speed.cold_first_answer_ms, 1)

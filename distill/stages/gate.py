@@ -14,7 +14,7 @@ from distill.engine.fingerprint import Plain
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import StoreError
-from distill.gates import Evidence, Measured, decide
+from distill.gates import Evidence, Measured, alpha_of, decide
 from distill.gates.config import GateConfig
 from distill.metrics import GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
@@ -51,7 +51,9 @@ def run_gate(config: object, context: Context) -> Summary:
         by_system[cast("str", row["system"])].append(read_prediction(row))
     evaluation = cast("dict[str, Any]", json.loads((source / "evaluation.json").read_text(encoding="utf-8")))
     costs = measure_costs(by_system, evaluation, config.costs)
-    evidence = gather_evidence(by_system, evaluation, costs, config, read_parity(source))
+    confidence = 1 - alpha_of(evaluation["look"], config.allowed_looks, config.gate)
+    bounded = measure_costs(by_system, evaluation, config.costs, confidence)
+    evidence = gather_evidence(by_system, evaluation, bounded, config, read_parity(source))
     decision = decide(evidence, config.gate)
     scores = score_systems(evidence, config.metrics or default_metrics(config.output), costs, evaluation)
     teacher = [p for p in by_system.get("teacher", ()) if p.repeat == 0]
@@ -116,4 +118,4 @@ def write_json(context: Context, name: str, value: object) -> None:
     (context.output_dir / name).write_text(text, encoding="utf-8")
 
 
-GATE = Stage("gate", 4, run_gate)
+GATE = Stage("gate", 5, run_gate)

@@ -17,8 +17,12 @@ from distill.records.score import Score
 BySystem = Mapping[str, Sequence[Prediction]]
 
 
-def measure_costs(by_system: BySystem, evaluation: Mapping[str, Any], costs: CostsConfig) -> dict[str, Measured]:
+def measure_costs(
+    by_system: BySystem, evaluation: Mapping[str, Any], costs: CostsConfig, confidence: float = 0.95
+) -> dict[str, Measured]:
     """Return USD per 1,000 answers, as billed and measured, with the spread over rows where there is one.
+
+    Bounds are two-sided at `confidence`: a rule needs those of its own error level.
 
     A student is priced at its measured throughput, which has no spread; a cascade pays the teacher on what falls back,
     with the interval of that share. What is unknown is None, never 0.
@@ -26,7 +30,8 @@ def measure_costs(by_system: BySystem, evaluation: Mapping[str, Any], costs: Cos
     from distill.metrics.threshold import is_sure  # noqa: PLC0415 scipy, which an idle run must not wait for
     from distill.statistics.proportions import clopper_pearson_interval  # noqa: PLC0415 as above
 
-    found = {name: _billed(rows) for name, rows in by_system.items() if name not in ("student", "cascade")}
+    others = {name: rows for name, rows in by_system.items() if name not in ("student", "cascade")}
+    found = {name: _billed(rows, confidence) for name, rows in others.items()}
     found = {name: cost for name, cost in found.items() if name == "teacher" or cost.value is not None}
     usd = student_cost_per_1k_usd(evaluation["throughput_per_s"], costs.student)
     found["student"] = Measured(usd, usd, usd)
@@ -35,7 +40,7 @@ def measure_costs(by_system: BySystem, evaluation: Mapping[str, Any], costs: Cos
     threshold = cast("float | None", evaluation["threshold"]["threshold"])
     student = [p for p in by_system["student"] if p.repeat == 0]
     escalated = sum(not is_sure(prediction, threshold) for prediction in student)
-    share = clopper_pearson_interval(escalated, len(student))
+    share = clopper_pearson_interval(escalated, len(student), confidence)
     teacher = found.get("teacher", Measured(None))
     found["cascade"] = Measured(
         cascade_cost_per_1k_usd(usd, teacher.value, escalated / len(student)),
@@ -45,8 +50,8 @@ def measure_costs(by_system: BySystem, evaluation: Mapping[str, Any], costs: Cos
     return found
 
 
-def _billed(rows: Sequence[Prediction]) -> Measured:
-    score = METRICS["cost_per_1k_usd"].aggregate([p for p in rows if p.repeat == 0])
+def _billed(rows: Sequence[Prediction], confidence: float) -> Measured:
+    score = METRICS["cost_per_1k_usd"].aggregate([p for p in rows if p.repeat == 0], confidence)
     return Measured(score.value, score.low, score.high)
 
 

@@ -28,8 +28,6 @@ from distill.students.protocol import Predictor
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_student, render_teacher
 
-LATENCY_ROWS = 100
-"""Held-out rows the student answers one at a time, for its latency; the rest goes in batches, for its throughput."""
 WARM_UP_ROWS = 8
 BATCH_ROWS = 256
 UNTUNED = ("base", "few_shot")
@@ -66,14 +64,14 @@ def load_student(kind: str, runtime: RuntimeConfig, context: Context) -> LoadedS
 
 
 def answer_heldout(
-    student: LoadedStudent, prompts: Sequence[Prompt], repeats: int, context: Context
+    student: LoadedStudent, prompts: Sequence[Prompt], evaluate: EvaluateConfig, context: Context
 ) -> tuple[list[list[Answer]], Speed]:
-    """Let the student answer `repeats` times; the first rows of the first time one by one, the rest in batches."""
+    """Let the student answer `evaluate.repeats` times; at first `latency_rows` one by one, the rest in batches."""
     begun = time.perf_counter()
     student.predictor.predict(prompts[:1])
     first_ms = (time.perf_counter() - begun) * 1000
     student.predictor.predict(prompts[:WARM_UP_ROWS])
-    single, rest = prompts[:LATENCY_ROWS], prompts[LATENCY_ROWS:]
+    single, rest = prompts[: evaluate.latency_rows], prompts[evaluate.latency_rows :]
     timed: list[Answer] = []
     for done, prompt in enumerate(single):
         begun = time.perf_counter()
@@ -85,7 +83,7 @@ def answer_heldout(
         student.predictor, student.cache, rest, 0, context, "the student answers the held-out set", len(single)
     )
     rounds = [timed + [replace(answer, latency_ms=0.0) for answer in batched]]
-    for repeat in range(1, repeats):
+    for repeat in range(1, evaluate.repeats):
         again = ask(student.predictor, student.cache, prompts, repeat, context, f"the student answers again ({repeat})")
         rounds.append([replace(answer, latency_ms=0.0) for answer in again])
     return rounds, Speed(throughput, student.load_ms, first_ms)

@@ -3,10 +3,57 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from scipy import special
 
 from distill.statistics.tango_exact import MAX_EXACT_N, exact_critical_value, probability_of_passing
+
+
+class NormalPlan(NamedTuple):
+    """Power by the normal approximation: P(pass) at n rows is Phi(signal * sqrt(n) - hurdle)."""
+
+    signal: float
+    hurdle: float
+
+    def power(self, n: float) -> float:
+        """Return the chance to pass at n rows."""
+        return float(special.ndtr(self.signal * math.sqrt(max(n, 0.0)) - self.hurdle))
+
+    def needed(self, power: float = 0.8, limit: int = 10_000_000) -> int | None:
+        """Return the rows at which the chance is `power`; None where no n up to `limit` has it."""
+        if self.signal <= 0:
+            return None
+        rows = ((self.hurdle + float(special.ndtri(power))) / self.signal) ** 2
+        return max(2, math.ceil(rows)) if rows <= limit else None
+
+
+def plan_mean(distance: float, se: float, n: int, alpha: float = 0.05) -> NormalPlan | None:
+    """Plan a one-sided test of a mean that truly lies `distance` on the right side of its bound (wrong side: < 0).
+
+    `se` is its standard error at `n` rows (over clusters: theirs). Without spread there is nothing to plan: None.
+    Chow, Shao & Wang, Sample Size Calculations in Clinical Research (2008), section 3.1.3.
+    """
+    if not (se > 0 and n > 0 and math.isfinite(se)):
+        return None
+    return NormalPlan(distance / (se * math.sqrt(n)), float(special.ndtri(1 - alpha)))
+
+
+def plan_ratio(
+    own: tuple[float, float, float], other: tuple[float, float, float], limit: float, n: int, alpha: float = 0.05
+) -> NormalPlan | None:
+    """Plan the test "upper bound of own / lower bound of other <= limit"; both are (value, low, high) at 1 - `alpha`.
+
+    It passes where own + h_own <= limit (other - h_other) with half-widths h = z s, so own - limit * other, which is
+    about normal, must fall short of 0 by H = h_own + limit h_other. Half-widths and spreads shrink as 1 / sqrt(n). The
+    two are taken as independent. Without spread there is nothing to plan: None.
+    """
+    z = float(special.ndtri(1 - alpha / 2))
+    h_own, h_other = own[2] - own[0], other[0] - other[1]
+    spread = math.hypot(h_own, limit * h_other) / z
+    if not (spread > 0 and n > 0 and math.isfinite(spread)):
+        return None
+    return NormalPlan((limit * other[0] - own[0]) / (spread * math.sqrt(n)), (h_own + limit * h_other) / spread)
 
 
 def needed_n(margin: float, psi: float, difference: float = 0.0, alpha: float = 0.05, power: float = 0.8) -> int:

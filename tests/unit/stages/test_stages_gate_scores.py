@@ -89,3 +89,10 @@ def test_each_threshold_tells_the_quality_and_cost_to_expect_with_a_band() -> No
 
 def test_without_a_fallback_there_are_no_thresholds() -> None:
     assert foresee_thresholds({"threshold": None}, {"student": Measured(0.1)}, Score("a", 1, 1, 1, 1, "fraction")) == []
+
+
+def test_the_costs_a_rule_is_asked_on_are_bounded_at_the_rules_own_level() -> None:
+    wide, usual = (measure_costs(systems(), EVALUATION, COSTS, confidence) for confidence in (1 - 0.05 / 6, 0.95))
+    for name in ("teacher", "cascade"):
+        assert wide[name].low < usual[name].low
+        assert wide[name].high > usual[name].high
