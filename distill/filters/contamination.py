@@ -18,7 +18,7 @@ from distill.filters.protocol import FilterContext, Judgement, Need
 from distill.filters.rows import Rows
 from distill.filters.services import EmbeddingModel
 from distill.records.frozen import Frozen
-from distill.records.verdict import KEEP, Verdict
+from distill.records.verdict import Verdict
 from distill.similarity import best_cosines, cross_set_pairs, normalise
 
 RUN_WORDS = 13
@@ -41,45 +41,39 @@ class ContaminationConfig(Frozen):
 
 def _contamination(rows: Rows, config: ContaminationConfig, context: FilterContext) -> Judgement:
     """Judge each example by its input."""
-    names, texts = Inputs.of(rows)
-    found: dict[str, Verdict] = {}
+    inputs = Inputs(rows)
+    found: dict[int, Verdict] = {}
     if "embedding" in config.methods:
-        found |= _find_paraphrases(names, texts, config, context)
+        found |= _find_paraphrases(inputs, config, context)
     if "minhash" in config.methods:
-        found |= _find_near(names, texts, config, context)
+        found |= _find_near(inputs, config, context)
     if "runs" in config.methods:
         runs = context.heldout.runs
-        found |= {
-            name: _BY_RUN
-            for name, text in zip(names, texts, strict=True)
-            if any(run in runs for run in hash_runs(text))
-        }
-    return Judgement([found.get(name, KEEP) for name in rows.values("id")])
+        texts = enumerate(inputs.texts())
+        found |= {number: _BY_RUN for number, text in texts if any(run in runs for run in hash_runs(text))}
+    return Judgement(inputs.spread(found))
 
 
-def _find_near(
-    names: list[str], texts: list[str], config: ContaminationConfig, context: FilterContext
-) -> dict[str, Verdict]:
+def _find_near(inputs: Inputs, config: ContaminationConfig, context: FilterContext) -> dict[int, Verdict]:
     if context.heldout.words is None:
         return {}
-    pairs = cross_set_pairs(context.joiner.encode(texts), context.heldout.words, config.threshold, context.joiner)
+    sets = context.joiner.encode(inputs.texts())
+    pairs = cross_set_pairs(sets, context.heldout.words, config.threshold, context.joiner)
     return {
-        names[left]: Verdict(False, "contamination_near", f"Jaccard {score:.3f} with a held-out row")
+        left: Verdict(False, "contamination_near", f"Jaccard {score:.3f} with a held-out row")
         for left, _, score in pairs.tuples()
     }
 
 
-def _find_paraphrases(
-    names: list[str], texts: list[str], config: ContaminationConfig, context: FilterContext
-) -> dict[str, Verdict]:
+def _find_paraphrases(inputs: Inputs, config: ContaminationConfig, context: FilterContext) -> dict[int, Verdict]:
     heldout = context.heldout.vectors
-    if heldout is None or not texts:
+    if heldout is None or not len(inputs):
         return {}
-    vectors = context.services.embedder()(texts, config.model)
+    vectors = context.services.embedder()(list(inputs.texts()), config.model)
     best = best_cosines(vectors, heldout)
     return {
-        names[index]: Verdict(False, "contamination_meaning", f"cosine {best[index]:.3f} with a held-out row")
-        for index in np.flatnonzero(best >= config.cosine).tolist()
+        number: Verdict(False, "contamination_meaning", f"cosine {best[number]:.3f} with a held-out row")
+        for number in np.flatnonzero(best >= config.cosine).tolist()
     }
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from distill.filters.rows import Rows
-from distill.records.verdict import Verdict
+from distill.records.verdict import KEEP, Verdict
 from distill.similarity import Pairs
 
 CONFLICT = "duplicate_conflict"
 """Reason of a copy whose own answer differs from every answer of the row it copies."""
 
-Targets = Mapping[str, frozenset[str]]
+_BLOCK = 8192
 
 
 class Copy(NamedTuple):
@@ -23,19 +27,48 @@ class Copy(NamedTuple):
     score: float
 
 
-class Inputs(NamedTuple):
-    """The distinct examples of some rows, in the order of the rows: samples of one example are no copies."""
+class Inputs:
+    """The distinct examples of some rows, numbered in the order of the rows: samples of one example are no copies."""
 
-    names: list[str]
-    texts: list[str]
+    def __init__(self, rows: Rows) -> None:
+        encoded = rows.table.column("id").dictionary_encode()
+        self.of_row: NDArray[np.int64] = np.concatenate(
+            [np.zeros(0, np.int64), *(chunk.indices.to_numpy() for chunk in encoded.chunks)]
+        )
+        highest = np.maximum.accumulate(self.of_row)
+        self.first_rows = np.flatnonzero(np.diff(highest, prepend=-1))
+        self._rows = rows
 
-    @classmethod
-    def of(cls, rows: Rows) -> Inputs:
-        """Read them off the rows."""
-        texts: dict[str, str] = {}
-        for name, text in zip(rows.values("id"), rows.strings("text"), strict=True):
-            texts.setdefault(name, text)
-        return cls(list(texts), list(texts.values()))
+    def __len__(self) -> int:
+        return len(self.first_rows)
+
+    def names(self, numbers: Iterable[int] | None = None) -> list[str]:
+        """Return the ids of some examples, or of all."""
+        chosen = self.first_rows if numbers is None else self.first_rows[list(numbers)]
+        return self._rows.pick("id", chosen)
+
+    def texts(self) -> Iterator[str]:
+        """Yield the text of each example; a null is an empty text. Few are in memory at once."""
+        for start in range(0, len(self), _BLOCK):
+            block = self._rows.table.column("text").take(pa.array(self.first_rows[start : start + _BLOCK]))
+            yield from (text or "" for text in cast("list[str | None]", block.to_pylist()))
+
+    def targets(self, numbers: Iterable[int]) -> dict[int, frozenset[str]]:
+        """Return the parsed answers of some examples."""
+        wanted = np.zeros(len(self), bool)
+        wanted[list(numbers)] = True
+        places = np.flatnonzero(wanted[self.of_row])
+        found: dict[int, set[str]] = defaultdict(set)
+        for number, target in zip(self.of_row[places].tolist(), self._rows.pick("target", places), strict=True):
+            if target is not None:
+                found[number].add(target)
+        return {number: frozenset(answers) for number, answers in found.items()}
+
+    def spread(self, verdicts: Mapping[int, Verdict]) -> list[Verdict]:
+        """Return one verdict per row, from those on examples; the others are kept."""
+        if not verdicts:
+            return [KEEP] * len(self.of_row)
+        return [verdicts.get(number, KEEP) for number in self.of_row.tolist()]
 
 
 def find_copies(pairs: Pairs) -> dict[int, Copy]:
@@ -59,29 +92,15 @@ def find_copies(pairs: Pairs) -> dict[int, Copy]:
     return copies
 
 
-def judge_copies(
-    rows: Rows, names: Sequence[str], copies: Mapping[int, Copy], reason: str, measure: str
-) -> dict[str, Verdict]:
-    """Return a verdict for the examples that are copies."""
-    targets = read_targets(rows)
-    verdicts: dict[str, Verdict] = {}
-    for index, copy in copies.items():
-        name, owner = names[index], names[copy.owner]
-        same = find_reason(reason, name, owner, targets)
-        verdicts[name] = Verdict(False, same, f"of {owner} ({measure} {copy.score:.3f})")
-    return verdicts
-
-
-def read_targets(rows: Rows) -> Targets:
-    """Return each example's parsed answers."""
-    found: dict[str, set[str]] = defaultdict(set)
-    for identity, target in zip(rows.values("id"), rows.values("target"), strict=True):
-        if target is not None:
-            found[identity].add(target)
-    return {identity: frozenset(values) for identity, values in found.items()}
-
-
-def find_reason(same: str, identity: str, owner: str, targets: Targets) -> str:
-    """Return `same`, or that the copy's answers conflict with its owner's."""
-    mine, theirs = targets.get(identity), targets.get(owner)
-    return CONFLICT if mine and theirs and not mine & theirs else same
+def judge_copies(inputs: Inputs, copies: Mapping[int, Copy], reason: str, measure: str | None) -> list[Verdict]:
+    """Return a verdict per row; evidence names the row that was copied and, with a `measure`, how alike they are."""
+    owners = [copy.owner for copy in copies.values()]
+    targets = inputs.targets({*copies, *owners})
+    names = dict(zip(owners, inputs.names(owners), strict=True))
+    verdicts: dict[int, Verdict] = {}
+    for number, (owner, score) in copies.items():
+        mine, theirs = targets.get(number), targets.get(owner)
+        conflict = mine and theirs and not mine & theirs
+        alike = "" if measure is None else f" ({measure} {score:.3f})"
+        verdicts[number] = Verdict(False, CONFLICT if conflict else reason, f"of {names[owner]}{alike}")
+    return inputs.spread(verdicts)

@@ -35,7 +35,8 @@ class DiversityConfig(TargetSize):
 
 def _diversity(rows: Rows, config: DiversityConfig, context: FilterContext) -> Judgement:
     """Choose examples; all answers of a chosen example stay."""
-    names, texts = Inputs.of(rows)
+    inputs = Inputs(rows)
+    names, texts = inputs.names(), list(inputs.texts())
     wanted = config.count(len(names))
     if wanted == len(names):
         return Judgement(keep_chosen(rows, set(names), "not_selected"))

@@ -12,7 +12,6 @@ from distill.filters.copies import Inputs, find_copies, judge_copies
 from distill.filters.protocol import FilterContext, Judgement
 from distill.filters.rows import Rows
 from distill.records.frozen import Frozen
-from distill.records.verdict import KEEP
 from distill.similarity import Shingling, near_duplicate_pairs
 
 
@@ -27,10 +26,9 @@ class NearDuplicateConfig(Frozen):
 
 def _near_duplicate(rows: Rows, config: NearDuplicateConfig, context: FilterContext) -> Judgement:
     """Judge rows in their order; samples of one example are no duplicates of each other."""
-    names, texts = Inputs.of(rows)
-    pairs = near_duplicate_pairs(texts, config.threshold, Shingling(width=config.width), context.joiner)
-    verdicts = judge_copies(rows, names, find_copies(pairs), "near_duplicate", "Jaccard")
-    return Judgement([verdicts.get(name, KEEP) for name in rows.values("id")])
+    inputs = Inputs(rows)
+    pairs = near_duplicate_pairs(inputs.texts(), config.threshold, Shingling(width=config.width), context.joiner)
+    return Judgement(judge_copies(inputs, find_copies(pairs), "near_duplicate", "Jaccard"))
 
 
 NEAR_DUPLICATE = TableFilter("near_duplicate", 2, ("id", "text", "target"), _near_duplicate, NearDuplicateConfig)

@@ -10,7 +10,6 @@ from distill.filters.protocol import FilterContext, Judgement
 from distill.filters.rows import Rows
 from distill.filters.services import EmbeddingModel
 from distill.records.frozen import Frozen
-from distill.records.verdict import KEEP
 from distill.similarity import near_vector_pairs
 
 
@@ -25,13 +24,12 @@ class SemanticDuplicateConfig(Frozen):
 
 def _semantic_duplicate(rows: Rows, config: SemanticDuplicateConfig, context: FilterContext) -> Judgement:
     """Judge rows in their order; samples of one example are no duplicates of each other."""
-    names, texts = Inputs.of(rows)
-    if not names:
+    inputs = Inputs(rows)
+    if not len(inputs):
         return Judgement([])
-    vectors = context.services.embedder()(texts, config.model)
+    vectors = context.services.embedder()(list(inputs.texts()), config.model)
     pairs = near_vector_pairs(vectors, config.threshold)
-    verdicts = judge_copies(rows, names, find_copies(pairs), "semantic_duplicate", "cosine")
-    return Judgement([verdicts.get(name, KEEP) for name in rows.values("id")])
+    return Judgement(judge_copies(inputs, find_copies(pairs), "semantic_duplicate", "cosine"))
 
 
 SEMANTIC_DUPLICATE = TableFilter(
