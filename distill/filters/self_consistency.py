@@ -27,8 +27,8 @@ def _self_consistency(rows: Rows, config: SelfConsistencyConfig, context: Filter
     """Judge all samples of one teacher on an example together, whatever their order."""
     del context
     bar = Vote(config.min_share, config.min_margin)
-    asked = list(zip(rows.values("id"), rows.values("model"), strict=True))
-    votes: dict[tuple[str, str], Counter[str | None]] = defaultdict(Counter)
+    asked = list(zip(rows.values("id"), rows.values("teacher"), strict=True))
+    votes: dict[tuple[str, int | None], Counter[str | None]] = defaultdict(Counter)
     for who, target in zip(asked, rows.values("target"), strict=True):
         votes[who][target] += 1
     return Judgement(
@@ -40,5 +40,5 @@ def _self_consistency(rows: Rows, config: SelfConsistencyConfig, context: Filter
 
 
 SELF_CONSISTENCY = TableFilter(
-    "self_consistency", 1, ("id", "model", "target"), _self_consistency, SelfConsistencyConfig, asks_again=True
+    "self_consistency", 1, ("id", "teacher", "target"), _self_consistency, SelfConsistencyConfig, asks_again=True
 )

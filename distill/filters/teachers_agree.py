@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-
 from pydantic import Field
 
 from distill.filters.base import TableFilter
 from distill.filters.protocol import FilterContext, Judgement
 from distill.filters.rows import Rows
-from distill.filters.votes import Vote, judge_vote
+from distill.filters.votes import Vote, count_teachers, judge_vote
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -28,13 +26,10 @@ class TeachersAgreeConfig(Frozen):
 
 
 def _teachers_agree(rows: Rows, config: TeachersAgreeConfig, context: FilterContext) -> Judgement:
-    """Judge all answers to an example together, whatever their order."""
+    """Judge all answers to an example that are left together, whatever their order."""
     del context
     bar = Vote(config.min_share, config.min_margin)
-    said: dict[str, dict[str, Counter[str | None]]] = defaultdict(lambda: defaultdict(Counter))
-    for identity, model, target in zip(rows.values("id"), rows.values("model"), rows.values("target"), strict=True):
-        said[identity][model][target] += 1
-    votes = {identity: Counter(_word(samples) for samples in by.values()) for identity, by in said.items()}
+    votes = count_teachers(rows.values("id"), rows.values("teacher"), rows.values("target"))
     few = Verdict(False, "too_few_teachers", f"fewer than {config.min_teachers}") if config.required else KEEP
     return Judgement(
         [
@@ -44,12 +39,6 @@ def _teachers_agree(rows: Rows, config: TeachersAgreeConfig, context: FilterCont
     )
 
 
-def _word(samples: Counter[str | None]) -> str | None:
-    """Return a teacher's most frequent answer; None where its samples are divided evenly."""
-    (word, count), *rest = samples.most_common(2)
-    return None if rest and rest[0][1] == count else word
-
-
 TEACHERS_AGREE = TableFilter(
-    "teachers_agree", 1, ("id", "model", "target"), _teachers_agree, TeachersAgreeConfig, asks_again=True
+    "teachers_agree", 1, ("id", "teacher", "target"), _teachers_agree, TeachersAgreeConfig, asks_again=True
 )

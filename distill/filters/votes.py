@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from distill.records.verdict import KEEP, Verdict
@@ -15,11 +16,34 @@ class Vote(NamedTuple):
     min_margin: float
 
 
+def lead_of(votes: Counter[str | None]) -> tuple[int, int]:
+    """Return the votes of the first and the second answer."""
+    most, second, *_ = (*sorted((count for value, count in votes.items() if value is not None), reverse=True), 0, 0)
+    return most, second
+
+
+def count_teachers(
+    ids: Sequence[str], teachers: Sequence[int | None], targets: Sequence[str | None]
+) -> dict[str, Counter[str | None]]:
+    """Count the teachers' answers to each example: a teacher has one vote, its most frequent sample.
+
+    A teacher whose samples are divided evenly, like one that failed, votes for nothing (None).
+    """
+    said: dict[str, dict[int | None, Counter[str | None]]] = defaultdict(lambda: defaultdict(Counter))
+    for identity, teacher, target in zip(ids, teachers, targets, strict=True):
+        said[identity][teacher][target] += 1
+    return {identity: Counter(_word(samples) for samples in by.values()) for identity, by in said.items()}
+
+
+def _word(samples: Counter[str | None]) -> str | None:
+    (word, count), *rest = samples.most_common(2)
+    return None if rest and rest[0][1] == count else word
+
+
 def judge_vote(votes: Counter[str | None], target: str | None, bar: Vote) -> Verdict:
     """Keep an answer that wins, or ties with the winner above the bar."""
     total = votes.total()
-    counts = sorted((count for value, count in votes.items() if value is not None), reverse=True)
-    most, second = (*counts, 0, 0)[:2]
+    most, second = lead_of(votes)
     if most <= bar.min_share * total:
         return Verdict(False, "no_majority", f"{most} of {total}")
     if most - second < bar.min_margin * total:

@@ -34,6 +34,7 @@ EXAMPLES = _schema(
 COMPLETIONS = _schema(
     {
         "id": (pa.string(), "example id"),
+        "teacher": (pa.int32(), "number of the teacher in the config, from 0: the reference teacher"),
         "sample": (pa.int32(), "sample number, from 0"),
         "key": (pa.string(), "journal key of the request"),
         "text": (pa.string(), "raw answer"),
@@ -60,6 +61,7 @@ COMPLETIONS = _schema(
 CANDIDATES = _schema(
     {
         "id": (pa.string(), "example id"),
+        "teacher": (pa.int32(), "as in completions"),
         "sample": (pa.int32(), "sample number"),
         "text": (pa.string(), "the input, as in examples"),
         "columns_json": (pa.string(), "the row's columns"),
@@ -76,9 +78,19 @@ CANDIDATES = _schema(
         "rationale": (pa.string(), "as in completions"),
         "error_kind": (pa.string(), "as in completions"),
         "model": (pa.string(), "model that was asked"),
+        "model_served": (pa.string(), "model that answered"),
         "output_tokens": (pa.int64(), "as in completions"),
         "cost_usd": (pa.float64(), "as in completions"),
         "key": (pa.string(), "journal key of the request"),
+        "teachers": (pa.int32(), "teachers that were asked, before any filter"),
+        "agreeing": (
+            pa.int32(),
+            "of them, those whose answer is this one (of a teacher's samples, the most frequent)",
+        ),
+        "margin": (
+            pa.float64(),
+            "lead of the most frequent answer over the second, as a share of the teachers",
+        ),
         "sampled_tokens": (pa.list_(pa.string()), "as in completions"),
         "sampled_logprobs": (pa.list_(pa.float16()), "as in completions"),
         "top_tokens": (_TOP_TOKENS, "as in completions"),

@@ -1,7 +1,7 @@
 """Candidates in shards on disk: a join of two tables in no common order, of which only a bucket is in memory at a time.
 
-The order of id and sample cuts the rows into buckets. One pass over each table carries its rows to their buckets; then
-each bucket is joined and parsed by itself.
+The order of ids cuts the rows into buckets, all answers to an example into one. One pass over each table carries its
+rows to their buckets; then each bucket is joined and parsed by itself.
 """
 
 from __future__ import annotations
@@ -30,20 +30,19 @@ MAX_BUCKETS = 256
 def write_candidates(
     examples: Sequence[Path], completions: Path, task: Task, folder: Path, bucket_rows: int = BUCKET_ROWS
 ) -> DiskShards:
-    """Join completions to their examples and parse them; return shards in the order of id and sample.
+    """Join completions to their examples and parse them; return shards in the order of id, teacher and sample.
 
     Raises:
         StoreError: a table is damaged, or a completion belongs to none of the examples.
         OSError: the disk refuses.
     """
     asked = _gather(examples, EXAMPLES, ["id"]).column("id")
-    answered = _gather([completions], COMPLETIONS, ["id", "sample"])
-    rank = np.empty(answered.num_rows, np.int64)
-    rank[order_answers(answered).to_numpy()] = np.arange(answered.num_rows)
+    answered = _gather([completions], COMPLETIONS, ["id", "teacher", "sample"])
     count = max(1, min(MAX_BUCKETS, -(-answered.num_rows // bucket_rows)))
-    bucket = rank * count // max(1, answered.num_rows)
-    wanted = np.unique(find_examples(answered.column("id"), asked) * count + bucket)
-    del asked, answered, rank
+    example = find_examples(answered.column("id"), asked)
+    bucket = _rank_examples(order_answers(answered).to_numpy(), example) * count // max(1, answered.num_rows)
+    wanted = np.unique(example * count + bucket)
+    del asked, answered, example
     answers = _scatter(
         read_batches(completions, COMPLETION_COLUMNS),
         np.arange(len(bucket)),
@@ -59,6 +58,15 @@ def write_candidates(
     shards = DiskShards(folder / "rows", CANDIDATES)
     shards.extend(_join(*pair, task) for pair in zip(inputs, answers, strict=True))
     return shards
+
+
+def _rank_examples(order: I64, example: I64) -> I64:
+    """Return for each answer where, in `order`, the first answer to its example stands."""
+    sorted_examples = example[order]
+    starts = np.flatnonzero(np.diff(sorted_examples, prepend=-1))
+    rank = np.empty_like(example)
+    rank[order] = np.repeat(starts, np.diff(np.append(starts, len(order))))
+    return rank
 
 
 def _gather(paths: Sequence[Path], schema: pa.Schema, columns: Sequence[str]) -> pa.Table:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, cast
 
 import numpy as np
@@ -10,6 +11,7 @@ import pyarrow.compute as pyarrow_compute
 from numpy.typing import NDArray
 
 from distill.errors import StoreError
+from distill.filters.votes import count_teachers, lead_of
 from distill.records.completion import Completion
 from distill.records.json import dump_canonical
 from distill.records.tables import CANDIDATES
@@ -18,19 +20,20 @@ from distill.tasks.protocol import Parsed, Task
 Row = dict[str, object]
 EXAMPLE_COLUMNS = ("id", "text", "columns_json", "gold_json", "group", "slices")
 COMPLETION_COLUMNS = (
-    "id", "sample", "text", "finish_reason", "refusal", "rationale", "error_kind", "model", "output_tokens", "cost_usd",
-    "key", "sampled_tokens", "sampled_logprobs", "top_tokens", "top_logprobs",
+    "id", "teacher", "sample", "text", "finish_reason", "refusal", "rationale", "error_kind", "model", "model_served",
+    "output_tokens", "cost_usd", "key", "sampled_tokens", "sampled_logprobs", "top_tokens", "top_logprobs",
 )  # fmt: skip
 PARSED_COLUMNS = ("value_json", "target", "parse_error", "repaired")
 pc: Any = pyarrow_compute
 """Its functions are made when it is imported, so the type checker knows none of them."""
 
 
-def completion_row(completion: Completion) -> Row:
+def completion_row(completion: Completion, teacher: int = 0) -> Row:
     """Return a completion as a row of the COMPLETIONS schema (no latency: tables stay the same from run to run)."""
     logprobs = completion.logprobs
     return {
         "id": completion.id,
+        "teacher": teacher,
         "sample": completion.sample,
         "key": completion.key,
         "text": completion.text,
@@ -55,9 +58,10 @@ def completion_row(completion: Completion) -> Row:
 
 
 def join_candidates(examples: pa.Table, completions: pa.Table, task: Task) -> pa.Table:
-    """Join completions to their examples and parse them, in the order of id and sample.
+    """Join completions to their examples, parse them and count who agrees, in the order of id, teacher and sample.
 
-    The tables have at least the columns of EXAMPLES and COMPLETIONS that candidates carry.
+    All completions of an example are there together. The tables have at least the columns of EXAMPLES and COMPLETIONS
+    that candidates carry.
 
     Raises:
         StoreError: a completion belongs to none of the examples.
@@ -67,12 +71,13 @@ def join_candidates(examples: pa.Table, completions: pa.Table, task: Task) -> pa
     columns = {name: asked.column(name) for name in EXAMPLE_COLUMNS}
     columns |= {name: answers.column(name) for name in COMPLETION_COLUMNS if name != "text"}
     columns |= {"answer": answers.column("text"), **_parse(answers, task)}
+    columns |= _count_agreement(answers, columns["target"])
     return pa.Table.from_arrays([columns[name] for name in CANDIDATES.names], schema=CANDIDATES)
 
 
 def order_answers(completions: pa.Table) -> pa.Array:
-    """Return the row numbers of completions in the order of id and sample."""
-    return pc.sort_indices(completions, sort_keys=[("id", "ascending"), ("sample", "ascending")])
+    """Return the row numbers of completions in the order of id, teacher and sample."""
+    return pc.sort_indices(completions, sort_keys=[(name, "ascending") for name in ("id", "teacher", "sample")])
 
 
 def find_examples(ids: pa.ChunkedArray, examples: pa.ChunkedArray) -> NDArray[np.int64]:
@@ -86,6 +91,24 @@ def find_examples(ids: pa.ChunkedArray, examples: pa.ChunkedArray) -> NDArray[np
         stray = ids.filter(places.is_null())[0].as_py()
         raise StoreError(f"a completion of example {stray!r}, which the split does not have; run again from the start")
     return places.to_numpy().astype(np.int64)
+
+
+def _count_agreement(answers: pa.Table, targets: pa.Array) -> dict[str, pa.Array]:
+    """Count per answer the teachers that were asked, those that say the same, and the winner's lead."""
+    ids, said = answers.column("id"), cast("list[str | None]", targets.to_pylist())
+    if len(ids.unique()) == len(ids):  # asked once each: the usual case, and the largest tables
+        votes = [Counter([target]) for target in said]
+    else:
+        names = cast("list[str]", ids.to_pylist())
+        counted = count_teachers(names, cast("list[int]", answers.column("teacher").to_pylist()), said)
+        votes = [counted[name] for name in names]
+    leads = [lead_of(vote) for vote in votes]
+    agreeing = [0 if target is None else vote[target] for target, vote in zip(said, votes, strict=True)]
+    return {
+        "teachers": pa.array([vote.total() for vote in votes], pa.int32()),
+        "agreeing": pa.array(agreeing, pa.int32()),
+        "margin": pa.array([(m - s) / vote.total() for (m, s), vote in zip(leads, votes, strict=True)], pa.float64()),
+    }
 
 
 def _parse(answers: pa.Table, task: Task) -> dict[str, pa.Array]:

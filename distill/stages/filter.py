@@ -74,4 +74,4 @@ def read_spent(context: Context) -> float:
     return float(ledger["ledger"]["usd"])
 
 
-FILTER = Stage("filter", 2, run_filter)
+FILTER = Stage("filter", 3, run_filter)

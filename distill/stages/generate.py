@@ -151,4 +151,4 @@ def write_ledger(context: Context, teacher: Teacher, standing: Standing) -> None
     (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
 
 
-GENERATE = Stage("generate", 1, run_generate)
+GENERATE = Stage("generate", 2, run_generate)

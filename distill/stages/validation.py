@@ -16,6 +16,7 @@ from distill.engine.parquet import read_table
 from distill.records.json import Json
 from distill.records.training import Prompt
 from distill.stages.examples_table import read_examples
+from distill.stages.opinions import find_winner, group_by_example
 from distill.tasks import Task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_student
@@ -75,10 +76,12 @@ def read_validation(split: Path, kept: Path, config: TaskConfig, task: Task) -> 
 
 
 def read_taught(kept: Path) -> Mapping[str, Json]:
-    """Return id -> the teacher's first kept answer.
+    """Return id -> the kept answer that is taught: the one with most votes.
 
     Raises:
         StoreError: the table cannot be read.
     """
-    rows = cast("list[dict[str, str]]", read_table(kept / "kept.parquet", ["id", "sample", "value_json"]).to_pylist())
-    return {row["id"]: cast("Json", json.loads(row["value_json"])) for row in reversed(rows)}
+    columns = ["id", "teacher", "sample", "target", "value_json"]
+    rows = cast("list[dict[str, object]]", read_table(kept / "kept.parquet", columns).to_pylist())
+    winners = [find_winner(members).row for members in group_by_example(rows)]
+    return {cast("str", row["id"]): cast("Json", json.loads(cast("str", row["value_json"]))) for row in winners}

@@ -19,6 +19,7 @@ def candidate(identity: str, text: str, answer: str = "refund", **fields: object
     row: dict[str, object] = dict.fromkeys(CANDIDATES.names)
     row |= {
         "id": identity,
+        "teacher": 0,
         "sample": 0,
         "text": text,
         "columns_json": json.dumps({"input": text}),

@@ -148,6 +148,7 @@ def finish(row: Row, task: Any) -> Row:
     good = parsed.error_kind is None
     base: Row = dict.fromkeys(CANDIDATES.names)
     base |= {
+        "teacher": 0,
         "sample": 0,
         "slices": [],
         "finish_reason": "stop",
@@ -446,8 +447,8 @@ def measure_votes(name: str, rows: int, seed: int = 4) -> Found:
             target = other if sample == odd else row["target"]
             if sample == odd:
                 planted.add(len(table))
-            model = f"t{sample}" if name == "teachers_agree" else "m"
-            table.append({**row, "sample": sample, "model": model, "target": target, "answer": target})
+            teacher = sample if name == "teachers_agree" else 0
+            table.append({**row, "teacher": teacher, "sample": sample, "target": target, "answer": target})
     return count(name, judge(name, table, make_context(TASKS["label"]), {}), planted)
 
 

@@ -18,10 +18,10 @@ MESSAGE = "please tell me why the payment that I made last week has not arrived"
 MOVED = "why has the payment that I made last week not arrived please tell me"
 
 
-def answers(*targets: str, models: str = "mmmmm") -> list[dict[str, object]]:
+def answers(*targets: str, teachers: str = "00000") -> list[dict[str, object]]:
     return [
-        candidate("a", "q", target, sample=i, model=model)
-        for i, (target, model) in enumerate(zip(targets, models, strict=False))
+        candidate("a", "q", target, sample=i, teacher=int(teacher))
+        for i, (target, teacher) in enumerate(zip(targets, teachers, strict=False))
     ]
 
 
@@ -32,12 +32,12 @@ def test_narrow_majorities_can_be_refused() -> None:
 
 
 def test_samples_of_different_teachers_are_not_mixed() -> None:
-    rows = answers("card", "refund", models="mn")
+    rows = answers("card", "refund", teachers="01")
     assert all(verdict.keep for verdict in judge("self_consistency", rows))
 
 
 def test_each_teacher_has_one_vote_however_often_it_was_asked() -> None:
-    rows = answers("card", "card", "card", "refund", "refund", models="mmmno")
+    rows = answers("card", "card", "card", "refund", "refund", teachers="00012")
     assert [v.reason for v in judge("teachers_agree", rows)] == ["minority"] * 3 + ["", ""]
 
 

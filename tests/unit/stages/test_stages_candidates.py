@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -30,7 +31,7 @@ def answer(identity: str, sample: int, text: str, error_kind: str | None = None)
         text,
         "stop",
         "m",
-        "m",
+        "m-2026",
         Usage(1, 0, 1),
         0.1,
         1.0,
@@ -38,8 +39,42 @@ def answer(identity: str, sample: int, text: str, error_kind: str | None = None)
     )
 
 
-def make_answers(*answers: Completion) -> pa.Table:
-    return pa.Table.from_pylist([completion_row(one) for one in answers], schema=COMPLETIONS)
+def make_answers(*answers: Completion, teachers: Sequence[int] | None = None) -> pa.Table:
+    numbers = teachers or [0] * len(answers)
+    rows = [completion_row(one, number) for one, number in zip(answers, numbers, strict=True)]
+    return pa.Table.from_pylist(rows, schema=COMPLETIONS)
+
+
+def count_agreement(*said: str, teachers: Sequence[int] = (0, 1, 2)) -> list[tuple[int, int, int, float]]:
+    """Return per answer to one example: teacher, teachers asked, teachers agreeing, margin."""
+    answers = [answer("a", i, text, None if text else "timeout") for i, text in enumerate(said)]
+    joined = join_candidates(make_examples("a"), make_answers(*answers, teachers=teachers), TASK)
+    rows = joined.select(["teacher", "teachers", "agreeing", "margin"]).to_pylist()
+    return [tuple(row.values()) for row in rows]
+
+
+def test_each_answer_tells_how_many_teachers_were_asked_and_agree() -> None:
+    rows = count_agreement("refund", "card", " Refund", teachers=(2, 0, 1))
+    assert rows == [(0, 3, 1, 1 / 3), (1, 3, 2, 1 / 3), (2, 3, 2, 1 / 3)]
+
+
+def test_a_teacher_that_failed_was_asked_and_votes_for_nothing() -> None:
+    assert count_agreement("card", "", "rose") == [(0, 3, 1, 1 / 3), (1, 3, 0, 1 / 3), (2, 3, 0, 1 / 3)]
+
+
+def test_the_samples_of_a_teacher_are_one_vote() -> None:
+    rows = count_agreement("card", "card", "refund", "refund", teachers=(0, 0, 0, 1))
+    assert rows == [(0, 2, 1, 0.0)] * 3 + [(1, 2, 1, 0.0)]
+
+
+def test_a_lone_teacher_agrees_with_itself_where_it_answered() -> None:
+    assert count_agreement("card", teachers=(0,)) == [(0, 1, 1, 1.0)]
+    assert count_agreement("", teachers=(0,)) == [(0, 1, 0, 0.0)]
+
+
+def test_a_row_names_the_snapshot_that_answered() -> None:
+    rows = join_candidates(make_examples("a"), make_answers(answer("a", 0, "card")), TASK).to_pylist()
+    assert (rows[0]["model"], rows[0]["model_served"], rows[0]["key"]) == ("m", "m-2026", "a-0")
 
 
 def make_examples(*names: str) -> pa.Table:
@@ -83,7 +118,9 @@ def test_an_answer_without_its_example_is_named() -> None:
 @pytest.mark.parametrize("bucket_rows", [1, 3, 1000])
 def test_buckets_on_disk_give_the_rows_of_one_join(bucket_rows: int, tmp_path: Path) -> None:
     names = [f"n{i * 7919 % 100:02}" for i in range(40)]
-    answers = make_answers(*(answer(name, sample, "card") for name in reversed(names) for sample in (1, 0, 2)))
+    answers = make_answers(
+        *(answer(name, sample, "card" if sample else "refund") for name in reversed(names) for sample in (1, 0, 2))
+    )
     examples = make_examples(*names)
     write_table(examples.slice(0, 25), tmp_path / "one.parquet")
     write_table(examples.slice(25), tmp_path / "two.parquet")

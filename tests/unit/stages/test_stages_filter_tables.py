@@ -42,7 +42,7 @@ CHAIN = (
     {"diversity": {"size": 500}},
     "distribution",
 )
-PINNED = "7c39f90b98503f4f5103b47a483e1e77833877e4033bb070af84fb0cc4644c86"
+PINNED = "f59979fda4d0509645bc560b8f92063251af53b2b20e72019b907496700a491f"
 
 
 def make_inputs(folder: Path) -> None:
@@ -110,7 +110,7 @@ def run(folder: Path) -> tuple[Summary, Path]:
         output_dir=folder / "output",
         work_dir=folder / "work",
         state_dir=folder,
-        runtime=Surroundings(RuntimeConfig(device="cpu"), folder, TeacherConfig(provider="replay", model="m")),
+        runtime=Surroundings(RuntimeConfig(device="cpu"), folder, (TeacherConfig(provider="replay", model="m"),)),
         progress=lambda done, total, note="": None,
     )
     specs = tuple(FilterSpec.model_validate(value) for value in CHAIN)

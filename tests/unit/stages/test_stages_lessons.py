@@ -6,7 +6,8 @@ import math
 import pytest
 from fakes.candidates import LABEL_TASK, TEXT_TASK, candidate
 
-from distill.stages.lessons import MIN_LABEL_MASS, make_lessons
+from distill.stages.lessons import make_lessons
+from distill.stages.opinions import MIN_LABEL_MASS
 
 
 def with_logprobs(tokens: dict[str, float], **fields: object) -> dict[str, object]:
