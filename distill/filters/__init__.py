@@ -2,13 +2,13 @@
 
 from distill.filters.batch import Judged, Mark, RowEngine, judge_batch, judge_locally
 from distill.filters.chain import ChainResult, Sifted, run_chain, sift
-from distill.filters.contamination import hash_runs
 from distill.filters.funnel import DroppedRow, FunnelStep
 from distill.filters.protocol import Filter, FilterContext, Heldout, Judgement, NoOptions, Reread
 from distill.filters.rows import Rows
 from distill.filters.services import EmbeddingModel, Losses, Question, Reply, Services
 from distill.filters.spec import FilterSpec, filter_versions
 from distill.filters.table import FILTERS
+from distill.similarity import hash_runs
 
 __all__ = [
     "FILTERS",

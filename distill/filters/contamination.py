@@ -5,11 +5,9 @@ What is known of the held-out set are digests of word runs, hashes of words and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Literal, cast
 
 import numpy as np
-import xxhash
 from pydantic import Field
 
 from distill.filters.base import TableFilter
@@ -19,11 +17,9 @@ from distill.filters.rows import Rows
 from distill.filters.services import EmbeddingModel
 from distill.records.frozen import Frozen
 from distill.records.verdict import Verdict
-from distill.similarity import best_cosines, cross_set_pairs, normalise
+from distill.similarity import RUN_WORDS, best_cosines, cross_set_pairs, share_runs
 
-RUN_WORDS = 13
-"""Length of the word runs that count as copied (Brown et al. 2020, arXiv:2005.14165, appendix C)."""
-_BY_RUN = Verdict(False, "contamination", "shares 13 words with a held-out row")
+_BY_RUN = Verdict(False, "contamination", f"shares {RUN_WORDS} words with a held-out row")
 
 
 class ContaminationConfig(Frozen):
@@ -48,9 +44,8 @@ def _contamination(rows: Rows, config: ContaminationConfig, context: FilterConte
     if "minhash" in config.methods:
         found |= _find_near(inputs, config, context)
     if "runs" in config.methods:
-        runs = context.heldout.runs
-        texts = enumerate(inputs.texts())
-        found |= {number: _BY_RUN for number, text in texts if any(run in runs for run in hash_runs(text))}
+        shared = share_runs(inputs.texts(), context.heldout.runs)
+        found |= dict.fromkeys(np.flatnonzero(shared).tolist(), _BY_RUN)
     return Judgement(inputs.spread(found))
 
 
@@ -75,18 +70,6 @@ def _find_paraphrases(inputs: Inputs, config: ContaminationConfig, context: Filt
         number: Verdict(False, "contamination_meaning", f"cosine {best[number]:.3f} with a held-out row")
         for number in np.flatnonzero(best >= config.cosine).tolist()
     }
-
-
-def hash_runs(text: str) -> Iterator[str]:
-    """Yield the xxh3 digests (16 hex digits) of a text's 13-word runs; of the whole text when it is shorter."""
-    normal = normalise(text)
-    starts = [0]
-    for word in normal.split(" "):
-        starts.append(starts[-1] + len(word) + 1)
-    for first in range(max(1, len(starts) - RUN_WORDS)):
-        run = normal[starts[first] : starts[min(first + RUN_WORDS, len(starts) - 1)] - 1]
-        if run:
-            yield xxhash.xxh3_64_hexdigest(run.encode("utf-8", "surrogatepass"))
 
 
 class Contamination(TableFilter):

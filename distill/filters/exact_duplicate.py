@@ -9,7 +9,7 @@ from distill.filters.base import TableFilter
 from distill.filters.copies import Copy, Inputs, judge_copies
 from distill.filters.protocol import FilterContext, Judgement, NoOptions
 from distill.filters.rows import Rows
-from distill.similarity import normalise
+from distill.similarity import normalise_all
 
 _DIGEST = "S16"
 """128 bits stand for a text: among a billion texts, two that differ share them with a chance of 1 in 10^20."""
@@ -19,7 +19,7 @@ def _exact_duplicate(rows: Rows, config: NoOptions, context: FilterContext) -> J
     """Judge rows in their order; samples of one example are no duplicates of each other."""
     del config, context
     inputs = Inputs(rows)
-    digests = np.fromiter(map(_digest, inputs.texts()), _DIGEST, len(inputs))
+    digests = np.fromiter(map(_digest, normalise_all(inputs.texts())), _DIGEST, len(inputs))
     _, first, which = np.unique(digests, return_index=True, return_inverse=True)
     owners = first[which]
     later = np.flatnonzero(owners != np.arange(len(owners)))
@@ -27,8 +27,8 @@ def _exact_duplicate(rows: Rows, config: NoOptions, context: FilterContext) -> J
     return Judgement(judge_copies(inputs, copies, "exact_duplicate", None))
 
 
-def _digest(text: str) -> bytes:
-    return xxhash.xxh3_128_digest(normalise(text).encode("utf-8", "surrogatepass"))
+def _digest(normal: str) -> bytes:
+    return xxhash.xxh3_128_digest(normal.encode("utf-8", "surrogatepass"))
 
 
 EXACT_DUPLICATE = TableFilter("exact_duplicate", 2, ("id", "text", "target"), _exact_duplicate)

@@ -12,10 +12,13 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+import pyarrow.compute as pyarrow_compute
 from numpy.typing import NDArray
 
 from distill.filters.rows import Rows
+
+pc: Any = pyarrow_compute
+"""The functions of pyarrow's compute module are made at import, so it has no types for them."""
 
 Mask = NDArray[np.bool_]
 """One truth value per row."""
@@ -107,5 +110,5 @@ def _widen_plain(text: str) -> str:
     return text.replace("$", r"\n?$")
 
 
-def _read(values: Any) -> Mask:  # noqa: ANN401 pyarrow's compute functions have no types
+def _read(values: Any) -> Mask:  # noqa: ANN401 as above
     return cast("Mask", pc.fill_null(values, False).to_numpy(zero_copy_only=False).astype(bool, copy=False))

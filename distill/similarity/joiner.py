@@ -56,7 +56,7 @@ class LocalJoiner:
         profile = make_profile(sets)
         found = np.zeros(0, np.uint64)
         for key in iterate_bands(sets, choose_banding(threshold)):
-            found = np.unique(np.append(found, propose(key, profile, threshold, sides)))
+            found = _merge(found, propose(key, profile, threshold, sides))
         return verify(sets, found, threshold)
 
 
@@ -73,7 +73,7 @@ class Profile(NamedTuple):
 def make_profile(sets: ShingleSets) -> Profile:
     """Return the profile of sets that are not empty."""
     bits = np.uint64(1) << (scramble(sets.hashes) >> np.uint64(58))
-    return Profile(np.diff(sets.offsets), reduce_sets(np.bitwise_or, bits.astype(np.uint64), sets))
+    return Profile(np.diff(sets.offsets), reduce_sets(np.bitwise_xor, bits.astype(np.uint64), sets))
 
 
 def propose(key: U64, profile: Profile, threshold: float, sides: Sides | None) -> U64:
@@ -85,6 +85,12 @@ def propose(key: U64, profile: Profile, threshold: float, sides: Sides | None) -
             low, high = np.minimum(first[kept], second[kept]), np.maximum(first[kept], second[kept])
             found.append(low.astype(np.uint64) << np.uint64(32) | high.astype(np.uint64))
     return np.concatenate(found)
+
+
+def _merge(found: U64, more: U64) -> U64:
+    """Return the different values of both in ascending order, without numpy's detour over a hash table."""
+    both = np.sort(np.append(found, more))
+    return both[np.append(True, both[1:] != both[:-1])] if len(both) else both
 
 
 def verify(sets: ShingleSets, packed: U64, threshold: float) -> Joined:
@@ -114,7 +120,8 @@ def _neighbours(key: U64) -> Iterator[tuple[I64, I64]]:
 def _could_match(first: I64, second: I64, profile: Profile, threshold: float, sides: Sides | None) -> NDArray[np.bool_]:
     """Rule out pairs that cannot reach `threshold`: by size, and by a lower bound on the symmetric difference.
 
-    j >= t needs |x ^ y| <= (1 - t) / (1 + t) (|x| + |y|), and two 64-bit sketches differ in at most |x ^ y| bits.
+    j >= t needs |x ^ y| <= (1 - t) / (1 + t) (|x| + |y|). A sketch has the parity of the shingles at each of 64 places,
+    what is shared cancels out, so two sketches differ in at most |x ^ y| bits.
     """
     sizes, sketch = profile
     total = sizes[first] + sizes[second]

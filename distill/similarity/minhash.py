@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from distill.similarity.shingles import U64, ShingleSets, reduce_sets, scramble
+from distill.similarity.mixing import U64, scramble
+from distill.similarity.shingles import ShingleSets, reduce_sets_by
 
 _TARGET_RECALL = 0.998
 _MAX_BANDS = 64
@@ -48,7 +50,12 @@ def iterate_bands(sets: ShingleSets, banding: Banding) -> Iterator[U64]:
     multipliers, offsets = seeds[::2] | np.uint64(1), seeds[1::2]
     for band in range(banding.bands):
         key = np.zeros(len(sets.offsets) - 1, np.uint64)
-        for row in range(band * banding.rows, (band + 1) * banding.rows):
-            ranks = (scramble(sets.hashes * multipliers[row] + offsets[row]) >> np.uint64(32)).astype(np.uint32)
-            key = scramble(key + reduce_sets(np.minimum, ranks, sets) + np.uint64(1))
+        rows = range(band * banding.rows, (band + 1) * banding.rows)
+        ranks = [_rank(sets.hashes, multipliers[row], offsets[row]) for row in rows]
+        for least in reduce_sets_by(np.minimum, ranks, sets):
+            key = scramble(key + least + np.uint64(1))
         yield key
+
+
+def _rank(hashes: U64, multiplier: np.uint64, offset: np.uint64) -> NDArray[np.uint32]:
+    return (scramble(hashes * multiplier + offset) >> np.uint64(32)).astype(np.uint32)

@@ -11,19 +11,19 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Literal, NamedTuple, TypeVar
 
 import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-from distill.similarity.normalise import normalise, split_words
+from distill.similarity.mixing import MIX, U64, scramble
+from distill.similarity.normalise import in_chunks, normalise, split_words
+from distill.similarity.words import find_words, key_words
 
-U64 = NDArray[np.uint64]
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_CHUNK_SHINGLES = 1 << 16
-_CHUNK_SETS = 1 << 11
+_CHUNK_SHINGLES = 1 << 14
+_CHUNK_SETS = 1 << 9
+_CHUNK_TEXTS = 1 << 9
 Number = TypeVar("Number", np.uint32, np.uint64)
 
 
@@ -85,9 +85,14 @@ def merge_sets(first: ShingleSets, second: ShingleSets) -> ShingleSets:
 
 
 def reduce_sets(fold: np.ufunc, values: NDArray[Number], sets: ShingleSets) -> NDArray[Number]:
-    """Fold one value per shingle over each set, chunk by chunk; an empty set's result means nothing."""
+    """Fold one value per shingle over each set; an empty set's result means nothing."""
+    return reduce_sets_by(fold, [values], sets)[0]
+
+
+def reduce_sets_by(fold: np.ufunc, tables: Sequence[NDArray[Number]], sets: ShingleSets) -> NDArray[Number]:
+    """Fold each of several tables of one value per shingle over each set, chunk by chunk: (table, set)."""
     total = len(sets.offsets) - 1
-    folded = np.zeros(total, values.dtype)
+    folded = np.zeros((len(tables), total), tables[0].dtype)
     start = 0
     while start < total:
         limit = sets.offsets[start] + _CHUNK_SHINGLES
@@ -95,7 +100,9 @@ def reduce_sets(fold: np.ufunc, values: NDArray[Number], sets: ShingleSets) -> N
         first, last = sets.offsets[start], sets.offsets[stop]
         filled = np.flatnonzero(np.diff(sets.offsets[start : stop + 1])) + start
         if len(filled):
-            folded[filled] = fold.reduceat(values[sets.ids[first:last]], sets.offsets[filled] - first)
+            ids, heads = sets.ids[first:last].astype(np.intp), sets.offsets[filled] - first
+            for values, row in zip(tables, folded, strict=True):
+                row[filled] = fold.reduceat(values.take(ids), heads)
         start = stop
     return folded
 
@@ -114,28 +121,58 @@ def take_sets(sets: ShingleSets, chosen: NDArray[np.int64]) -> ShingleSets:
 
 
 def _encode_words(texts: Iterable[str]) -> ShingleSets:
-    numbers = count()
-    vocabulary = _Vocabulary(numbers)
-    lengths = array("I", [0])
-    ids = array("I")
-    lookup = vocabulary.__getitem__
-    for text in texts:
-        words = set(split_words(text))
-        lengths.append(len(words))
-        ids.extend(map(lookup, words))
-    hashes = np.fromiter((_hash_word(word) for word in vocabulary), np.uint64, len(vocabulary))
-    offsets = np.cumsum(np.frombuffer(lengths, np.uint32), dtype=np.int64)
-    return ShingleSets(offsets, np.frombuffer(ids, np.uint32) if len(ids) else np.zeros(0, np.uint32), hashes)
+    """Number the words chunk by chunk: only their hashes are held, never all the words."""
+    lengths, ids = array("I", [0]), array("I")
+    vocabulary = _Vocabulary()
+    for part in in_chunks(texts, _CHUNK_TEXTS):
+        counts, numbers, hashes = _number_words(part)
+        lengths.frombytes(counts.view(np.uint8).data)
+        ids.frombytes(vocabulary.number(hashes)[numbers].view(np.uint8).data)
+    flat = np.frombuffer(ids, np.uint32) if len(ids) else np.zeros(0, np.uint32)
+    return ShingleSets(np.cumsum(np.frombuffer(lengths, np.uint32), dtype=np.int64), flat, vocabulary.hashes())
 
 
-class _Vocabulary(dict[str, int]):
-    def __init__(self, numbers: count[int]) -> None:
-        super().__init__()
-        self._numbers = numbers
+class _Vocabulary:
+    """Numbers hashes in the order in which they are first seen."""
 
-    def __missing__(self, word: str) -> int:
-        number = self[word] = next(self._numbers)
-        return number
+    def __init__(self) -> None:
+        self._ordered = np.zeros(0, np.uint64)
+        self._numbers = np.zeros(0, np.uint32)
+
+    def number(self, hashes: U64) -> NDArray[np.uint32]:
+        """Return the number of each hash."""
+        near = np.searchsorted(self._ordered, hashes)
+        known = near < len(self._ordered)
+        known[known] = self._ordered[near[known]] == hashes[known]
+        fresh = np.unique(hashes[~known])
+        place = np.searchsorted(self._ordered, fresh)
+        new = np.arange(len(self._ordered), len(self._ordered) + len(fresh), dtype=np.uint32)
+        self._ordered = np.insert(self._ordered, place, fresh)
+        self._numbers = np.insert(self._numbers, place, new)
+        return self._numbers[np.searchsorted(self._ordered, hashes)]
+
+    def hashes(self) -> U64:
+        """Return the hashes by their numbers."""
+        found = np.empty_like(self._ordered)
+        found[self._numbers] = self._ordered
+        return found
+
+
+def _number_words(texts: Sequence[str]) -> tuple[NDArray[np.uint32], NDArray[np.uint32], U64]:
+    """Return how many different words each text has, their numbers, text by text, and the words' hashes by number."""
+    words = find_words(texts)
+    keys = key_words(words)
+    rows = np.repeat(np.arange(len(texts), dtype=np.uint32), words.counts)
+    order = np.argsort(keys, kind="stable")
+    fresh = np.append(True, keys[order[1:]] != keys[order[:-1]])[: len(order)]
+    again = order[1:][~fresh[1:] & (rows[order[1:]] == rows[order[:-1]])]
+    numbers = np.empty(len(order), np.uint32)
+    numbers[order] = np.cumsum(fresh) - 1
+    places = order[fresh]
+    spans = zip(words.starts[places].tolist(), words.ends[places].tolist(), strict=True)
+    hashes = map(xxhash.xxh3_64_intdigest, [words.buffer[start:end] for start, end in spans])
+    counts = np.bincount(np.delete(rows, again), minlength=len(texts)).astype(np.uint32)
+    return counts, np.delete(numbers, again), np.fromiter(hashes, np.uint64, len(places))
 
 
 def _encode_wide(texts: Iterable[str], shingling: Shingling) -> ShingleSets:
@@ -154,7 +191,7 @@ def _hash_units(text: str, unit: str) -> U64:
     if unit == "word":
         words = split_words(text)
         return np.fromiter((_hash_word(word) for word in words), np.uint64, len(words))
-    return np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64) * _MIX
+    return np.frombuffer(normalise(text).encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.uint64) * MIX
 
 
 def _hash_word(word: str) -> int:
@@ -167,12 +204,5 @@ def _hash_windows(units: U64, width: int) -> U64:
         return units
     total = np.zeros(len(units) - width + 1, np.uint64)
     for step in range(width):
-        total = scramble(total * _MIX + units[step : len(units) - width + 1 + step])
+        total = scramble(total * MIX + units[step : len(units) - width + 1 + step])
     return np.unique(total)
-
-
-def scramble(values: U64) -> U64:
-    """Return a bijective 64-bit mix of `values` (splitmix64 finaliser; Steele et al. 2014)."""
-    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return values ^ (values >> np.uint64(31))

@@ -20,7 +20,7 @@ HASHES, WORDS, VECTORS = "heldout_hashes.json", "heldout_words.parquet", "heldou
 
 def write_traces(texts: Sequence[str], folder: Path) -> None:
     """Write the digests of the texts' 13-word runs, and each text as the sorted 64-bit hashes of its words."""
-    runs = sorted({run for text in texts for run in hash_runs(text)})
+    runs = sorted(set(hash_runs(*texts)))
     (folder / HASHES).write_text(json.dumps(runs), encoding="utf-8")
     sets = encode(texts)
     hashes = sets.hashes[sets.ids]

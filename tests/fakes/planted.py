@@ -20,7 +20,7 @@ from distill.filters import FILTERS, FilterContext, Heldout, Rows, hash_runs
 from distill.records.json import dump_canonical
 from distill.records.tables import CANDIDATES
 from distill.records.verdict import Verdict
-from distill.similarity import jaccard, shingles
+from distill.similarity import jaccard, share_runs, shingles
 from distill.stages.chain_context import make_context
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
@@ -497,8 +497,8 @@ def measure_contamination(rows: int, seed: int = 4) -> Found:
     texts = [text.split() for text, _ in make_texts(2000, seed + 99)]
     heldout = [" ".join(draw.sample(words, len(words))) for words in texts if len(words) >= 20]
     clean = make_clean(rows, "label", seed)
-    runs = frozenset(run for text in heldout for run in hash_runs(text))
-    own = [any(run in runs for run in hash_runs(row["text"])) for row in clean]
+    runs = frozenset(hash_runs(*heldout))
+    own = share_runs([row["text"] for row in clean], runs).tolist()
     table = [row for row, shared in zip(clean, own, strict=True) if not shared]
     planted = set(draw.sample(range(len(table)), len(table) // 100))
     for place in planted:
