@@ -73,4 +73,4 @@ def run_train(config: object, context: Context) -> Summary:
     return Summary(rows_in=len(train) + len(validation), rows_out=report.rows_trained, facts=facts)
 
 
-TRAIN = Stage("train", 3, run_train)
+TRAIN = Stage("train", 4, run_train)

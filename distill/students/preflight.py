@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple, Protocol, cast
 
 import structlog
@@ -22,6 +23,7 @@ from distill.students.device import Placement
 from distill.students.forethought import estimate_memory_bytes, estimate_seconds
 from distill.students.protocol import Check, Preflight
 from distill.students.summary import EncodedSet
+from distill.students.text_encoding import join_prompt
 from distill.students.trainer import Batch
 
 IGNORED = -100
@@ -103,7 +105,7 @@ def inspect_training(
         check_asked_as_taught(sets),
         check_end_supervised(sets),
         check_vocabulary(sets, tokenizer, lm),
-        check_saved_tokenizer(sets, tokenizer, output_dir),
+        check_saved_tokenizer(sets, tokenizer, lm, output_dir),
         check_trained(sets, trainable := list_trainable(model)),
     ]
     preflight = Preflight(
@@ -156,15 +158,27 @@ def check_vocabulary(sets: Sequence[Inspected], tokenizer: PreTrainedTokenizerBa
     return Check(f"every token is among the {size} of the embedding", _count(sets), tuple(wrong))
 
 
-def check_saved_tokenizer(sets: Sequence[Inspected], tokenizer: PreTrainedTokenizerBase, output_dir: Path) -> Check:
-    """Saved and read back, the tokenizer has the same template, byte for byte, and encodes every prompt alike."""
+def check_saved_tokenizer(
+    sets: Sequence[Inspected], tokenizer: PreTrainedTokenizerBase, lm: PreTrainedModel, output_dir: Path
+) -> Check:
+    """Saved and read back, the tokenizer has the same template, byte for byte, and encodes every prompt alike.
+
+    By itself, as beside an adapter, and beside the model's config, as in a merged student: there the config decides
+    which class reads the file, and some classes split words in their own way.
+    """
     tokenizer.save_pretrained(output_dir)
-    saved = AutoTokenizer.from_pretrained(output_dir)
-    wrong = ["the chat template"] if saved.chat_template != tokenizer.chat_template else []
-    for one in sets:
-        texts = [row.prompt.user for row in one.given]
-        pairs = zip(one.given, _encode(tokenizer, texts), _encode(saved, texts), strict=True)
-        wrong += [row.id for row, before, after in pairs if before != after]
+    with TemporaryDirectory() as folder:
+        tokenizer.save_pretrained(folder)
+        lm.config.save_pretrained(folder)
+        read = {"": AutoTokenizer.from_pretrained(output_dir), " (merged)": AutoTokenizer.from_pretrained(folder)}
+    wrong: list[str] = []
+    for where, saved in read.items():
+        if saved.chat_template != tokenizer.chat_template:
+            wrong.append(f"the chat template{where}")
+        for one in sets:
+            texts = [join_prompt(row.prompt) for row in one.given]
+            pairs = zip(one.given, _encode(tokenizer, texts), _encode(saved, texts), strict=True)
+            wrong += [row.id + where for row, before, after in pairs if before != after]
     return Check("the saved template and tokenizer are the ones trained with", _count(sets), tuple(wrong))
 
 

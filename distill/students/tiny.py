@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Literal, cast
 
 import tokenizers
 from tokenizers import decoders, models, pre_tokenizers, processors, trainers
+from tokenizers.normalizers import Normalizer
+from tokenizers.pre_tokenizers import PreTokenizer
 from transformers import (
     BertConfig,
     BertModel,
@@ -14,6 +17,7 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
     Qwen2ForCausalLM,
+    Qwen2Tokenizer,
     T5Config,
     T5ForConditionalGeneration,
     set_seed,
@@ -30,10 +34,17 @@ CHAT_TEMPLATE = (
 )
 
 
-def train_tokenizer(texts: Sequence[str], vocab_size: int) -> PreTrainedTokenizerFast:
-    """Train a byte-level BPE tokenizer on `texts`; every byte has a token, so nothing is unknown."""
+def train_tokenizer(family: Family, texts: Sequence[str], vocab_size: int) -> PreTrainedTokenizerFast:
+    """Train a byte-level BPE tokenizer on `texts`; every byte has a token, so nothing is unknown.
+
+    It is of the class that `AutoTokenizer` makes of it beside the model's config. For a Qwen2 that is Qwen's own, which
+    keeps vocabulary and merges and splits words in its own way, whatever the saved file says.
+    """
     core = tokenizers.Tokenizer(models.BPE())
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    if family == "causal_lm":
+        core.normalizer, core.pre_tokenizer = _split_as_qwen()
+    else:
+        core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     specials = [PAD, START, END, EOS]
     trainer = trainers.BpeTrainer(
@@ -44,16 +55,29 @@ def train_tokenizer(texts: Sequence[str], vocab_size: int) -> PreTrainedTokenize
     )
     core.train_from_iterator(texts, trainer)
     core.post_processor = processors.ByteLevel(trim_offsets=False)
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=END, bos_token=START)
+    tokenizer = _wrap(family, core)
     tokenizer.chat_template = CHAT_TEMPLATE
     return tokenizer
+
+
+def _split_as_qwen() -> tuple[Normalizer, PreTokenizer]:
+    whole = Qwen2Tokenizer().backend_tokenizer
+    return whole.normalizer, whole.pre_tokenizer
+
+
+def _wrap(family: Family, core: tokenizers.Tokenizer) -> PreTrainedTokenizerFast:
+    if family != "causal_lm":
+        return PreTrainedTokenizerFast(tokenizer_object=core, pad_token=PAD, eos_token=END, bos_token=START)
+    learned = json.loads(core.to_str())["model"]
+    merges = cast("list[str]", [tuple(pair) for pair in learned["merges"]])  # the type that it declares is outdated
+    return Qwen2Tokenizer(learned["vocab"], merges, unk_token=EOS, bos_token=START, eos_token=END, pad_token=PAD)
 
 
 def build_tiny(
     family: Family, shape: TinyModelConfig, texts: Sequence[str], seed: int
 ) -> tuple[PreTrainedTokenizerFast, PreTrainedModel]:
     """Return a tokenizer trained on `texts` and a model of `shape` with weights drawn from `seed`."""
-    tokenizer = train_tokenizer(texts, shape.vocab_size)
+    tokenizer = train_tokenizer(family, texts, shape.vocab_size)
     set_seed(seed)
     return tokenizer, _build_model(family, shape, tokenizer)
 

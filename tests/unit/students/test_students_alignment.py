@@ -93,7 +93,7 @@ def test_part_of_a_character_is_named_by_its_bytes():
 
 
 def test_bytes_of_a_byte_level_tokenizer_spell_any_text():
-    tokenizer = train_tokenizer(["naïve café 日本", "hello hello"], 320)
+    tokenizer = train_tokenizer("causal_lm", ["naïve café 日本", "hello hello"], 320)
     tokens, text = read_token_bytes(tokenizer), "naïve hello 日 🎈\n"
     ids = tokenizer(text, add_special_tokens=False)["input_ids"]
     assert b"".join(tokens.of[i] for i in ids) == text.encode()

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+import tokenizers
 import torch
 from transformers import PreTrainedTokenizerFast
 
@@ -54,7 +55,7 @@ def look(encoded: LmRows, chat: Chat) -> list[Inspected]:
 def test_sound_rows_pass_every_check(encoded: LmRows, chat: Chat, tmp_path: Path):
     seen = look(encoded, chat)
     checks = [check_counted(seen), check_asked_as_taught(seen), check_end_supervised(seen)]
-    checks += [check_vocabulary(seen, TOKENIZER, MODEL), check_saved_tokenizer(seen, TOKENIZER, tmp_path)]
+    checks += [check_vocabulary(seen, TOKENIZER, MODEL), check_saved_tokenizer(seen, TOKENIZER, MODEL, tmp_path)]
     assert [(check.rows, check.failed) for check in checks] == [(6, ())] * 5
 
 
@@ -115,7 +116,22 @@ def test_template_that_does_not_survive_saving_is_caught(encoded: LmRows, chat: 
             TOKENIZER.save_pretrained(folder)
             (Path(folder) / "chat_template.jinja").write_text("{{ messages }}")
 
-    assert check_saved_tokenizer(look(encoded, chat), Forgetful(), tmp_path).failed == ("the chat template",)
+    wrong = check_saved_tokenizer(look(encoded, chat), Forgetful(), MODEL, tmp_path).failed
+    assert wrong == ("the chat template", "the chat template (merged)")
+
+
+def test_tokenizer_that_another_class_would_read_beside_the_config_is_caught(
+    encoded: LmRows, chat: Chat, tmp_path: Path
+):
+    """Qwen's class splits every digit off, whatever the file says: 26% of SNIPS's prompts were once asked otherwise."""
+    core = tokenizers.Tokenizer.from_str(TOKENIZER.backend_tokenizer.to_str())
+    core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.train_from_iterator(["number 10 10 10"] * 9, tokenizers.trainers.BpeTrainer(vocab_size=400))
+    other = PreTrainedTokenizerFast(tokenizer_object=core, chat_template=TOKENIZER.chat_template)
+    rows = [dataclasses.replace(row, prompt=Prompt(row.id, "number 10")) for row in ROWS]
+    inspected = look(encoded, chat)[0]._replace(given=rows)
+    wrong = check_saved_tokenizer([inspected], other, MODEL, tmp_path).failed
+    assert wrong == tuple(f"r{i} (merged)" for i in range(6))
 
 
 def lose_a_row(encoded: LmRows) -> None:
@@ -175,7 +191,7 @@ def test_spoilt_template_stops_the_training_before_any_step(monkeypatch: pytest.
         (Path(folder) / "chat_template.jinja").write_text(str(self.chat_template) + " ")
 
     monkeypatch.setattr(PreTrainedTokenizerFast, "save_pretrained", save_badly)
-    assert_refused(tmp_path, r"the saved template and tokenizer .* 1 of 8 rows fail \(the chat template\)$")
+    assert_refused(tmp_path, r"the saved template .* rows fail \(the chat template, the chat template \(merged\)\)$")
 
 
 def test_base_of_which_nothing_is_trained_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
