@@ -160,8 +160,8 @@ def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data
 def _check_unbuilt(student: StudentConfig) -> Found:
     """Refuse what would be trained as something else: a setting without effect is worse than an error."""
     objective = student.objective
-    if student.lora is not None and student.lora.variant == "qlora":
-        yield ("student", "lora", "variant"), "qlora is not built yet; use lora, rslora or dora"
+    if student.lora is not None and student.lora.variant == "qlora" and find_spec("bitsandbytes") is None:
+        yield ("student", "lora", "variant"), "qlora needs bitsandbytes: pip install 'distill[qlora]'"
     if student.packing and student.kind != "causal_lm":
         yield ("student", "packing"), f"only for kind causal_lm, not {student.kind!r}"
     if objective.teacher_model is not None and student.kind != "causal_lm":

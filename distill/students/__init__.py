@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
@@ -10,6 +11,9 @@ from distill.errors import UsageError
 
 if TYPE_CHECKING:
     from distill.students.protocol import Student
+
+# peft imports bitsandbytes wherever it is installed, and on some CPUs that warns of a kernel that is not needed here.
+logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
 
 STUDENTS: dict[str, str] = {
     "classifier": "distill.students.classifier",

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import cast
 
 import peft
+import torch
 from torch import nn
 from transformers import PreTrainedModel
 
 from distill.errors import ConfigError, Problem
 from distill.students.bases import ResolvedBase
 from distill.students.config import LoraConfig, StudentConfig
+from distill.students.quantised import compute_in, count_values
 
 _NOT_ADAPTED = r".*\b(pooler|lm_head|score|classifier)\b.*"
 
@@ -45,8 +47,9 @@ def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -
     return adapted
 
 
-def prepare_base(model: PreTrainedModel, config: StudentConfig) -> None:
+def prepare_base(model: PreTrainedModel, config: StudentConfig, autocast: torch.dtype | None) -> None:
     """Set a base up for training, before adapters: its own dropout off, activations recomputed, as configured."""
+    compute_in(model, autocast)
     if not config.base_dropout:
         silence_dropout(model)
     if config.gradient_checkpointing:
@@ -66,4 +69,4 @@ def silence_dropout(model: nn.Module) -> None:
 def count_parameters(model: nn.Module) -> tuple[int, int]:
     """Return (trainable, all) parameter counts."""
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
-    return trainable, sum(p.numel() for p in model.parameters())
+    return trainable, sum(count_values(p) for p in model.parameters())

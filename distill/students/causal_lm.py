@@ -66,9 +66,9 @@ class CausalStudent:
         if not train.rows:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
         facts = state_objective(train, config)
+        prepare_base(foundation.model, config, placement.autocast)
         if config.packing:
             check_packing(foundation.model, train.rows, placement.device)
-        prepare_base(foundation.model, config)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         teacher = load_teacher(config.objective, chat.tokenizer, foundation.model, placement)

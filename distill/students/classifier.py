@@ -17,7 +17,7 @@ from distill.students.adapters import adapt, prepare_base
 from distill.students.classifier_model import ClassifierModel
 from distill.students.classifier_predictor import ClassifierPredictor, fit_temperature
 from distill.students.config import StudentConfig
-from distill.students.device import place
+from distill.students.device import Placement, place
 from distill.students.foundation import (
     Foundation,
     lay_foundation,
@@ -68,7 +68,7 @@ class ClassifierStudent:
         held = encode_label_rows(lessons.validation, foundation.tokenizer, labels, config, multi=multi)
         if not train.lengths:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
-        model = build_model(foundation, config, len(labels), multi=multi).to(placement.device)
+        model = build_model(foundation, config, len(labels), placement, multi=multi)
         rows = Encoded(lessons, train, held, partial(encode_prompt, foundation.tokenizer), None)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)
@@ -137,13 +137,15 @@ def require_labels(task: TaskConfig) -> tuple[str, ...]:
     return tuple(task.labels)
 
 
-def build_model(foundation: Foundation, config: StudentConfig, labels: int, *, multi: bool) -> ClassifierModel:
+def build_model(
+    foundation: Foundation, config: StudentConfig, labels: int, placement: Placement, *, multi: bool
+) -> ClassifierModel:
     """Wrap the base in adapters and add the head, seeded."""
     set_seed(config.seed)
     hidden = int(foundation.model.config.hidden_size)
-    prepare_base(foundation.model, config)
+    prepare_base(foundation.model, config, placement.autocast)
     encoder = adapt(foundation.model, config.lora, foundation.base)
-    return ClassifierModel(cast("nn.Module", encoder), hidden, labels, config, multi=multi)
+    return ClassifierModel(cast("nn.Module", encoder), hidden, labels, config, multi=multi).to(placement.device)
 
 
 def save_student(

@@ -21,7 +21,7 @@ class LoraConfig(Frozen):
     targets: str | tuple[str, ...] = "all-linear"
     """Module names, or all-linear."""
     variant: Literal["lora", "rslora", "dora", "qlora"] = "lora"
-    """Which member of the family (qlora needs the `qlora` extra and a GPU)."""
+    """Which member of the family (qlora: the base in 4 bits while training; needs the `qlora` extra)."""
 
 
 class ObjectiveConfig(Frozen):

@@ -25,6 +25,7 @@ from distill.students import is_follower
 from distill.students.bases import ResolvedBase, check_trust, hash_weights, refuse_code, resolve_base
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.students.manifest import StudentManifest
+from distill.students.quantised import check_widths, dequantise, is_quantised, quantise_on_load
 from distill.students.tiny import Family, build_tiny
 from distill.students.trainable import make_whole
 
@@ -47,8 +48,11 @@ class Foundation(NamedTuple):
 def lay_foundation(family: Family, config: StudentConfig, texts: Sequence[str], output_dir: Path) -> Foundation:
     """Load the configured base in fp32, or build the tiny one from `texts` and keep it under `output_dir`/base.
 
+    For QLoRA its linear layers are in 4 bits.
+
     Raises:
         ConfigError: the base cannot be found.
+        MissingExtraError: the base is to be quantised, and bitsandbytes is not installed.
     """
     transformers_logging.disable_progress_bar()
     if isinstance(config.base, TinyModelConfig):
@@ -57,9 +61,9 @@ def lay_foundation(family: Family, config: StudentConfig, texts: Sequence[str], 
         model.save_pretrained(folder)
         tokenizer.save_pretrained(folder)
         hashes = {} if is_follower() else hash_weights(folder)  # save_pretrained writes in the first process only
-        return Foundation(tokenizer, model, ResolvedBase("tiny", None, folder, "local", hashes))
-    base = resolve_base(config.base, config.revision)
-    return _load(family, base, trust_remote_code=config.trust_remote_code)
+        base = ResolvedBase("tiny", None, folder, "local", hashes)
+        return _load(family, base, config) if is_quantised(config) else Foundation(tokenizer, model, base)
+    return _load(family, resolve_base(config.base, config.revision), config)
 
 
 def open_foundation(family: Family, directory: Path, manifest: StudentManifest) -> Foundation:
@@ -79,6 +83,7 @@ def reload_foundation(family: Family, directory: Path, manifest: StudentManifest
     Raises:
         StoreError: the base on this machine is not the one that was trained on.
         ConfigError: the base cannot be found.
+        MissingExtraError: the base was quantised, and bitsandbytes is not installed.
     """
     transformers_logging.disable_progress_bar()
     recorded = manifest.base
@@ -93,7 +98,9 @@ def reload_foundation(family: Family, directory: Path, manifest: StudentManifest
         base = resolve_base(name, None if revision is None else str(revision))
     if base.hashes != recorded["hashes"]:
         raise StoreError(f"{directory}: the base model {name!r} found here is not the one it was trained on")
-    model = _load(family, base, trust_remote_code=manifest.config.trust_remote_code).model
+    model = _load(family, base, manifest.config).model
+    if is_quantised(manifest.config):
+        model = dequantise(model)
     return Foundation(AutoTokenizer.from_pretrained(directory), model, base)
 
 
@@ -138,19 +145,24 @@ def load_full(family: Family, directory: Path) -> Foundation:
     return Foundation(tokenizer, model, ResolvedBase(str(directory), None, directory, "local", {}))
 
 
-def _load(family: Family, base: ResolvedBase, *, trust_remote_code: bool) -> Foundation:
+def _load(family: Family, base: ResolvedBase, config: StudentConfig) -> Foundation:
     """Load a base.
 
     Raises:
         ConfigError: it needs Python code of its own, and config and environment do not both allow that.
+        MissingExtraError: it is to be quantised, and bitsandbytes is not installed.
     """
-    if trust_remote_code:
+    trust = config.trust_remote_code
+    if trust:
         check_trust(base.name)
+    four_bits = quantise_on_load() if is_quantised(config) else {}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust_remote_code)
+        tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust)
         model = _CLASSES[family].from_pretrained(
-            base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust_remote_code
+            base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust, **four_bits
         )
     except ValueError as error:
-        raise (None if trust_remote_code else refuse_code(base)) or error from error
+        raise (None if trust else refuse_code(base)) or error from error
+    if four_bits:
+        check_widths(model)
     return Foundation(tokenizer, model, base)

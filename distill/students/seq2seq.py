@@ -61,7 +61,7 @@ class Seq2SeqStudent:
             for rows in (lessons.train, lessons.validation)
         )
         require_rows(train, config)
-        prepare_base(foundation.model, config)
+        prepare_base(foundation.model, config, placement.autocast)
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = Seq2SeqModel(lm, config.objective).to(placement.device)

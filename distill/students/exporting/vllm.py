@@ -68,6 +68,8 @@ def _refuse(source: Path, manifest: StudentManifest, dtype: str) -> None:
         raise UsageError(f"--format vllm is for causal_lm students, not {manifest.kind}; use merged or onnx")
     if lora is None or not (source / peft.utils.CONFIG_NAME).is_file():
         raise UsageError("everything was trained, so there is no adapter; vLLM serves --format merged as it is")
+    if lora.variant == "qlora":
+        raise UsageError("vLLM would put the adapter on the base's full weights, not the 4 bits; use --format merged")
     if lora.variant == "dora":
         raise UsageError("vLLM cannot load DoRA adapters; use --format merged")
     if lora.rank > MAX_RANKS[-1]:
