@@ -41,8 +41,10 @@ class Composition:
     base_dir: Path
 
 
-def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Composition:
+def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = "") -> Composition:
     """Build the plan of a config. Reads the sources' bytes for their digests; runs nothing.
+
+    `purse` is what `budget_usd` is the budget of; default: everything bought for these rows, prompt and teacher.
 
     Raises:
         DataError: a source cannot be found.
@@ -92,14 +94,16 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None) -> Compositio
             | {"split": Input("split", OPEN), "sealed": Input("split", SEALED)},
         ),
     )
+    plan = Plan(nodes)
     surroundings = Surroundings(
         runtime=loaded.runtime,
         base_dir=loaded.base_dir,
         teachers=(config.teacher,),
         filters=config.filters,
         budget_usd=budget_usd if budget_usd is not None else config.teacher.budget_usd,
+        purse=purse or plan.keys["generate"],
     )
-    return Composition(config, loaded.runtime, Plan(nodes), surroundings, loaded.base_dir)
+    return Composition(config, loaded.runtime, plan, surroundings, loaded.base_dir)
 
 
 def _filter(config: PipelineConfig) -> FilterStageConfig:

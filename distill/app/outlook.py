@@ -13,6 +13,7 @@ from distill.app.estimate import Spending, estimate_spending
 from distill.app.execute import forecast_run
 from distill.app.overlap import audit_overlap, find_impossible_gates
 from distill.app.power import plan_power
+from distill.app.purse import BudgetLeft, read_budget
 from distill.engine.runner import Forecast
 from distill.teachers import OPENAI_URL, TeacherConfig
 
@@ -29,6 +30,8 @@ class Outlook:
     overlap: dict[str, Any] | None = None
     days_to_sunset: int | None = None
     """Days until the teacher is switched off, where `teacher.sunset` states the day; 0 or less: it is off."""
+    budget: BudgetLeft | None = None
+    """None where there is no budget."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -45,6 +48,7 @@ class Outlook:
             "destination": self.destination,
             "overlap": self.overlap,
             "days_to_sunset": self.days_to_sunset,
+            "budget": None if self.budget is None else self.budget._asdict(),
         }
 
     def describe_spending(self) -> str:
@@ -53,7 +57,7 @@ class Outlook:
         usd = "unknown price" if low is None or high is None else f"${low:.4f} to ${high:.4f}"
         return (
             f"teacher: {self.spending.calls} calls ({self.spending.journal_hits} answers already paid), {usd}, "
-            f"about {self.spending.seconds:.0f} s"
+            f"about {self.spending.seconds:.0f} s{'' if self.budget is None else f'; {self.budget.describe()}'}"
         )
 
 
@@ -83,6 +87,7 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
         name_destination(teacher),
         None if audit is None else asdict(audit),
         days_left,
+        read_budget(composition),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from distill.app.composition import Composition
 from distill.app.estimate import estimate_spending
 from distill.app.execute import forecast_run
+from distill.app.purse import read_budget
 from distill.errors import UsageError
 
 ASK_ABOVE_USD = 1.0
@@ -29,8 +30,8 @@ def confirm_spending(composition: Composition, until: str | None, ask: Callable[
         return
     spending = estimate_spending(composition)
     if spending.usd_high is not None and spending.usd_high > ASK_ABOVE_USD and until not in ("ingest", "split"):
-        limit = composition.surroundings.budget_usd
-        budget = f", budget ${limit:.2f}" if limit is not None else ", no budget set"
+        left = read_budget(composition)
+        budget = ", no budget set" if left is None else f", {left.describe()}"
         usd = f"${spending.usd_low or 0:.2f} to ${spending.usd_high:.2f}"
         question = f"up to {spending.calls} teacher calls, {usd}{budget}; go on?"
         if not ask(question):

@@ -9,13 +9,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from distill.app.composition import compose
 from distill.app.execute import Outcome, execute, forecast_run
 from distill.app.reporting import write_comparison
 from distill.app.runs import Run, list_runs
 from distill.config import LoadedConfig
+from distill.engine.fingerprint import fingerprint
 from distill.engine.runner import Listener, StageResult
 from distill.errors import BudgetExceededError, DistillError, UsageError
 
@@ -23,6 +24,7 @@ MAX_POINTS = 1000
 _OPENING, _CLOSING = "[{(", "]})"
 Point = tuple[str, ...]
 """The overrides of one combination, each `path=value`."""
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ def spread(flags: Sequence[str]) -> list[Point]:
     return points
 
 
-def choose(points: Sequence[Point], only: int | None) -> list[Point]:
+def choose(points: Sequence[T], only: int | None) -> list[T]:
     """Return all points, or the one with that number (from 0), as an array job takes them.
 
     Raises:
@@ -95,6 +97,7 @@ def choose(points: Sequence[Point], only: int | None) -> list[Point]:
 
 def run_sweep(
     points: Sequence[Point],
+    only: int | None,
     load: Callable[[Point], LoadedConfig],
     listener: Listener,
     tell: Callable[[int, Point], None],
@@ -103,20 +106,22 @@ def run_sweep(
     budget_usd: float | None,
     output: Path | None,
 ) -> Sweep:
-    """Run every point and compare those that reached a verdict. All configs are checked before the first one runs.
+    """Run every point (or `only` one) and compare those that reached a verdict. All configs are checked first.
 
     A point that fails is recorded and the next one runs; a budget (of the whole sweep) or an interrupt ends it all.
 
     Raises:
         ConfigError: a combination is no valid config.
+        UsageError: there is no combination of that number.
         BudgetExceededError: the sweep's budget is spent; what was bought is kept.
     """
-    loaded = [load(point) for point in points]
+    everything = [load(point) for point in points]
+    purse = "" if budget_usd is None else _name_purse(everything)
+    points, loaded = choose(points, only), choose(everything, only)
     results: list[PointResult] = []
     for index, (point, config) in enumerate(zip(points, loaded, strict=True)):
         tell(index, point)
-        left_usd = None if budget_usd is None else budget_usd - sum(_spent(result) for result in results)
-        results.append(_run_point(point, config, listener, until, left_usd))
+        results.append(_run_point(point, config, listener, until, budget_usd, purse))
     judged = [result.outcome.run for result in results if result.outcome is not None and result.outcome.verdict]
     if len(judged) < 2:
         return Sweep(tuple(results), None)
@@ -125,10 +130,10 @@ def run_sweep(
 
 
 def _run_point(
-    point: Point, config: LoadedConfig, listener: Listener, until: str | None, left_usd: float | None
+    point: Point, config: LoadedConfig, listener: Listener, until: str | None, budget_usd: float | None, purse: str
 ) -> PointResult:
     try:
-        composition = compose(config, left_usd)
+        composition = compose(config, budget_usd, purse)
         plan = composition.plan.until(until)
         same = _find_same(composition.runtime.runs_dir, config.pipeline.name, plan.keys)
         if same is not None and all(line.status == "cached" for line in forecast_run(composition)):
@@ -147,10 +152,10 @@ def _find_same(runs_dir: Path, name: str, keys: dict[str, str]) -> Run | None:
     return same[-1] if same else None
 
 
-def _spent(result: PointResult) -> float:
-    if result.outcome is None:
-        return 0.0
-    return sum(stage.cost_usd or 0.0 for stage in result.outcome.results if stage.status == "ran")
+def _name_purse(points: Sequence[LoadedConfig]) -> str:
+    """Name what the sweep's budget is the budget of: the same for its repetition, and for each task of an array job."""
+    asked = sorted({compose(point).plan.keys["generate"] for point in points})
+    return fingerprint({"sweep": asked})
 
 
 def _read_axis(flag: str) -> list[str]:

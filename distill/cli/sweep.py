@@ -57,7 +57,8 @@ def command(
     chosen = choose(points, only)
     with show_progress() as listener:
         sweep = run_sweep(
-            chosen,
+            points,
+            only,
             lambda point: load(config, point, runs_dir, state_dir),
             listener,
             lambda index, point: click.echo(f"[{index + 1}/{len(chosen)}] {'  '.join(point)}", err=True),

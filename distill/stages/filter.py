@@ -21,7 +21,6 @@ from distill.stages.surroundings import surroundings_of
 from distill.students.config import StudentConfig
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
-from distill.teachers import Budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,7 @@ def run_filter(config: object, context: Context) -> Summary:
     rows = write_candidates(examples, completions, make_task(config.task), context.work_dir / "candidates")
     rows_in = rows.num_rows
     surroundings = surroundings_of(context)
-    spending = Spending(Budget(surroundings.budget_usd, spent_usd=read_spent(context)))
+    spending = Spending(surroundings.budget)
     services = make_services(surroundings, spending, context.work_dir, config.student)
     sifted = sift(
         rows,
@@ -66,12 +65,6 @@ def run_filter(config: object, context: Context) -> Summary:
         (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"rejected": sifted.rejected_rows, "warnings": list(sifted.warnings)}
     return Summary(rows_in=rows_in, rows_out=rows.num_rows, cost_usd=spending.usd, facts=facts)
-
-
-def read_spent(context: Context) -> float:
-    """Return the dollars that `generate` spent when it ran: the chain's own calls share its budget."""
-    ledger = json.loads((context.inputs["generate"] / "ledger.json").read_text(encoding="utf-8"))
-    return float(ledger["ledger"]["usd"])
 
 
 FILTER = Stage("filter", 3, run_filter)

@@ -52,7 +52,7 @@ def run_generate(config: object, context: Context) -> Summary:
     source = context.inputs["split"]
     examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
     orders = make_orders(examples, config.task, surroundings.teacher)
-    budget = Budget(surroundings.budget_usd)
+    budget = surroundings.budget
     with open_teacher(
         surroundings.teacher, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
     ) as teacher:

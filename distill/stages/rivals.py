@@ -19,7 +19,7 @@ from distill.stages.generate import make_orders, write_ledger
 from distill.stages.surroundings import Surroundings, surroundings_of
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
-from distill.teachers import Budget, Order, build_requests, open_teacher
+from distill.teachers import Order, build_requests, open_teacher
 from distill.teachers.config import PriceConfig, TeacherConfig
 
 JUDGE = "judge"
@@ -171,7 +171,7 @@ def _buy(
         standing = seller.check(training=False)
         completions = seller.buy(
             orders,
-            budget=Budget(surroundings.budget_usd),
+            budget=surroundings.budget,
             on_progress=lambda p: context.progress(p.done, p.total, note),
         )
         if keep_ledger:

@@ -11,6 +11,7 @@ from pathlib import Path
 from distill.engine.stage import Context
 from distill.filters import FilterSpec
 from distill.records.runtime import RuntimeConfig
+from distill.teachers import Budget
 from distill.teachers.config import TeacherConfig
 
 
@@ -20,7 +21,8 @@ class Surroundings:
 
     `base_dir` is the config file's directory; `teachers` carry limits, prices, keys' names and the rest that
     does not shape answers; `filters` are what the smoke test tries the first answers on; `budget_usd` is the
-    flag's budget, else the config's.
+    flag's budget, else the config's, and `purse` is what it is the budget of: all that is bought to answer these
+    rows with these teachers, by whichever stage, resumption or worker.
     """
 
     runtime: RuntimeConfig
@@ -28,6 +30,12 @@ class Surroundings:
     teachers: tuple[TeacherConfig, ...]
     filters: tuple[FilterSpec, ...] = ()
     budget_usd: float | None = None
+    purse: str = ""
+
+    @property
+    def budget(self) -> Budget:
+        """What this run may still spend, as every stage shares it."""
+        return Budget(self.budget_usd, self.purse)
 
     @property
     def teacher(self) -> TeacherConfig:

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from distill.errors import TeacherError
 from distill.records.completion import Completion, TeacherRequest, Usage
-from distill.teachers.budget import Budget
+from distill.teachers.budget import Account
 from distill.teachers.failures import FATAL_KINDS, UnreachedError, classify, redact, redact_bytes
 from distill.teachers.journal.protocol import Answer, Attempt, Entry, Failure
 from distill.teachers.journal.writer import GroupWriter
@@ -50,7 +50,7 @@ class Till:
     transport: Transport
     writer: GroupWriter
     throttle: Throttle
-    budget: Budget
+    budget: Account
     ledger: Ledger
     price: Price
     stopping: Callable[[], bool]
@@ -149,7 +149,8 @@ async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: 
         fell_back = shape if order.request.response_format is not None and shape != "asked" else None
         answer = Answer(key, redact_bytes(reply.body, till.terms.secrets), reading.model_served, request_id,
                         reading.fingerprint, usage, spent, latency_ms, attempts, shape_sent=fell_back)  # fmt: skip
-        await till.writer.write(Attempt(key, wall, latency_ms, 200, None, None, spent, request_id), answer)
+        attempt = Attempt(key, wall, latency_ms, 200, None, None, spent, request_id)
+        await till.writer.write(attempt, answer, *till.budget.spend(spent))
         return completion_of(order, answer, _redacted(reading, till.terms.secrets))
     except _Try as failed:
         spent = _cost_of_failure(failed, order.request, till)
@@ -159,11 +160,13 @@ async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: 
         till.ledger.waste(failed.error.kind, spent, answered=failed.usage is not None)
         status = failed.error.status if failed.reply is None else failed.reply.status
         words = redact(str(failed.error), till.terms.secrets)
-        till.writer.write(Attempt(key, wall, latency_ms, status, failed.error.kind, words, spent, None))
+        attempt = Attempt(key, wall, latency_ms, status, failed.error.kind, words, spent, None)
+        till.writer.write(attempt, *till.budget.spend(spent))
         raise
     except asyncio.CancelledError:
         till.throttle.drop(permit)
-        till.writer.write(Attempt(key, wall, (time.monotonic() - begun) * 1000, None, "cut_off", None, None, None))
+        attempt = Attempt(key, wall, (time.monotonic() - begun) * 1000, None, "cut_off", None, None, None)
+        till.writer.write(attempt, *till.budget.spend(spent))  # nobody knows whether it was billed
         raise
     finally:
         till.budget.settle(worst, spent)

@@ -84,7 +84,9 @@ class TeacherConfig(Frozen):
     price_is_assumption: bool = False
     """The price is an assumption, and the report says so."""
     budget_usd: float | None = Field(default=None, gt=0)
-    """The run stops before a call that could pass this (exit 5), and can be resumed."""
+    """The run stops before a call that could pass this (exit 5), and can be resumed.
+
+    It bounds all that is bought for these rows, this prompt and this teacher: every stage, resumption and worker."""
     limits: LimitsConfig = LimitsConfig()
     """The provider's rate limits."""
     sunset: Literal["auto"] | date | None = "auto"

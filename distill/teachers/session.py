@@ -17,7 +17,7 @@ from distill.errors import TeacherError, UsageError
 from distill.records.completion import Completion
 from distill.records.runtime import RuntimeConfig
 from distill.teachers.batches.underway import UnderWay, read_under_way
-from distill.teachers.budget import Budget
+from distill.teachers.budget import Account, Budget
 from distill.teachers.call import Terms, Till
 from distill.teachers.config import TeacherConfig
 from distill.teachers.estimate import journal_url
@@ -165,7 +165,10 @@ class Teacher:
         try:
             async with GroupWriter(self.journal) as writer:
                 till = self._till(transport, writer, budget, lambda: purchase.stopping)
-                await purchase.run(orders, till, sink)
+                try:
+                    await purchase.run(orders, till, sink)
+                finally:
+                    await till.budget.leave()
         finally:
             await transport.close()
 
@@ -179,7 +182,10 @@ class Teacher:
         try:
             async with GroupWriter(self.journal) as writer:
                 till = self._till(transport, writer, budget, lambda: False)
-                await BatchPurchase(service, self.journal, self.base_url).run(orders, till, sink)
+                try:
+                    await BatchPurchase(service, self.journal, self.base_url).run(orders, till, sink)
+                finally:
+                    await till.budget.leave()
         finally:
             await service.close()
             await transport.close()
@@ -190,7 +196,7 @@ class Teacher:
             transport=transport,
             writer=writer,
             throttle=Throttle(self.config.limits, self.runtime.concurrency),
-            budget=budget,
+            budget=Account(budget, writer),
             ledger=self.ledger,
             price=self.price,
             stopping=stopping,

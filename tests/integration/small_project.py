@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -37,6 +38,10 @@ class Project:
         child = self.start(*arguments)
         out, err = child.communicate(timeout=240)
         return child.returncode, out, err
+
+    def answers_bought(self) -> int:
+        _, out, _ = self.call("journal", "stats", "small.yaml", "--json")
+        return json.loads(out)["answered"]
 
     def table(self, stage: str, name: str) -> bytes:
         (path,) = (self.directory / ".distill" / "artifacts" / stage).glob(f"*/{name}.parquet")

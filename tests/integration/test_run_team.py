@@ -68,3 +68,17 @@ def test_a_killed_workers_rows_are_bought_by_the_other_and_nothing_else_again(tm
     assert (journal.stats().answered, journal.stats().unsettled, journal.verify()) == (ROWS, 0, [])
     journal.close()
     assert doomed.table("generate", "completions") == other.table("generate", "completions")
+
+
+def test_two_workers_share_one_budget(tmp_path: Path, database_url: str):
+    first, second = make_project(tmp_path / "host-1"), make_project(tmp_path / "host-2")
+    with teacher_for(first, second, journal=database_url, latency_ms=30) as url:
+        children = [worker.start(*COMMAND, "--budget", "0.03") for worker in (first, second)]
+        ends = [(child.communicate(timeout=120), child.returncode) for child in children]
+        assert [code for _, code in ends] == [5, 5], ends
+        assert 16 < count_asked(url) < ROWS
+        journal = open_journal(database_url, read_only=True)
+        assert 0.02 < journal.stats().usd <= 0.03
+        journal.close()
+        assert first.call(*COMMAND, "--budget", "5")[0] == 0
+        assert count_asked(url) == ROWS

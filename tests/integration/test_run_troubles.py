@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -65,8 +66,24 @@ def test_the_budget_stops_the_run_and_more_budget_lets_it_go_on(project):
     code, _, err = project.call("run", "small.yaml", "--until", "filter", "--budget", "0.02")
     assert code == 5, err
     assert "budget" in _one_line(err)
+    bought = project.answers_bought()
+    assert 0 < bought < 110
+    code, _, err = project.call("run", "small.yaml", "--until", "filter", "--budget", "0.02")
+    assert code == 5, err
+    assert project.answers_bought() <= bought + 3  # the budget is the run's, not each try's; a shorter row may fit
+    code, out, err = project.call("plan", "small.yaml", "--set", "teacher.budget_usd=5", "--json")
+    assert 0 < json.loads(out)["budget"]["spent_usd"] <= 0.02, err
     code, _, err = project.call("run", "small.yaml", "--until", "filter", "--budget", "5")
     assert code == 0, err
+
+
+def test_the_held_out_answers_draw_on_the_same_budget(project):
+    assert project.call("run", "small.yaml", "--until", "filter", "--budget", "5")[0] == 0
+    _, out, _ = project.call("plan", "small.yaml", "--set", "teacher.budget_usd=5", "--json")
+    spent = json.loads(out)["budget"]["spent_usd"]
+    code, _, err = project.call("run", "small.yaml", "--budget", str(spent + 1e-6))
+    assert code == 5, err
+    assert project.call("run", "small.yaml", "--budget", "5")[0] in (0, 3, 4)
 
 
 def test_a_key_that_the_server_echoes_is_written_nowhere(project):

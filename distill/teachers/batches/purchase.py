@@ -106,9 +106,9 @@ class BatchPurchase:
             BudgetExceededError: not one more request fits, and nothing is under way that could give back.
             TeacherError: the provider refuses the batch, or one request is larger than a batch may be.
         """
-        lines, worst = self._fill(till)
+        lines, worst = await self._fill(till)
         if not lines:
-            if any(batch.worst_usd for batch in self._under_way):
+            if any(batch.worst_usd for batch in self._under_way if batch.purse == till.budget.purse):
                 return False
             worst = worst_usd(self._orders[self._todo[0]].request, till) * till.price.batch_factor
             await till.budget.reserve(worst)
@@ -116,28 +116,29 @@ class BatchPurchase:
             return True
         chunk = self._todo[: len(lines)]
         await till.budget.reserve(worst)
-        batch = begin(self._base_url, chunk, worst, till.shape)
+        batch = begin(self._base_url, chunk, worst, till.shape, till.budget.purse)
         try:
-            await till.writer.write(batch.note(self._owner))
+            await till.writer.write(batch.note(self._owner), *batch.set_aside(worst))
+            till.budget.settle(worst, worst)
             batch.id = (await self._service.create(await self._service.upload(b"".join(lines)), batch.token)).id
             await till.writer.write(batch.note(self._owner))
         except TeacherError as error:
-            till.budget.settle(worst, 0.0)
             if error.status is not None:  # refused: there is no batch to look for
-                await till.writer.write(batch.forget())
+                await till.writer.write(batch.forget(), *batch.set_aside(-worst))
             raise
         self._todo = self._todo[len(chunk) :]
         self._sends.update(chunk)
         self._under_way.append(batch)
         return True
 
-    def _fill(self, till: Till) -> tuple[list[bytes], float]:
+    async def _fill(self, till: Till) -> tuple[list[bytes], float]:
         """Write lines as long as they fit; returns them with their worst cost."""
         lines: list[bytes] = []
-        size, worst, room = 0, 0.0, till.budget.room_usd()
-        for key in self._todo[:MOST_REQUESTS]:
+        chosen = self._todo[:MOST_REQUESTS]
+        bounds = [worst_usd(self._orders[key].request, till) * till.price.batch_factor for key in chosen]
+        size, worst, room = 0, 0.0, await till.budget.room_usd(sum(bounds))
+        for key, bound in zip(chosen, bounds, strict=True):
             line = write_line(key, self._orders[key], till.terms.limit, till.shape)
-            bound = worst_usd(self._orders[key].request, till) * till.price.batch_factor
             if len(line) > MOST_BYTES:
                 raise TeacherError(
                     f"{self._orders[key].id}: the request is larger than a batch may be", kind="bad_request"
@@ -166,8 +167,8 @@ class BatchPurchase:
         for key in [key for key in self._asks if batch.holds(key) and key not in lines]:
             error = TeacherError("the batch ended before this request's turn", kind="timeout")
             await self._again(key, error, batch, till, sink)
-        await till.writer.write(batch.forget())
-        till.budget.settle(batch.worst_usd, 0.0)
+        await till.writer.write(batch.forget(), *batch.set_aside(-batch.worst_usd))
+        till.budget.settle(0.0, 0.0)
         self._under_way.remove(batch)
         if found is not None:
             _raise_if_over(found, len(lines))
@@ -184,11 +185,11 @@ class BatchPurchase:
         usage = reading.usage or (Usage() if order is None else estimated_usage(order.request, text))
         spent = till.price.cost(usage, batch=True) if line.reply.status == 200 else 0.0
         till.ledger.attempts += 1
-        till.budget.settle(0.0, spent)
         if error is not None:
             till.ledger.waste(error.kind, spent, answered=True)
             words, status = redact(str(error), till.terms.secrets), line.reply.status
-            till.writer.write(Attempt(line.key, time.time(), 0.0, status, error.kind, words, spent, line.request_id))
+            attempt = Attempt(line.key, time.time(), 0.0, status, error.kind, words, spent, line.request_id)
+            till.writer.write(attempt, *batch.set_aside(spent))
             await self._again(line.key, error, batch, till, sink)
             return
         till.ledger.book(usage, till.price, batch=True)
@@ -197,7 +198,8 @@ class BatchPurchase:
                         line.request_id or reading.request_id, reading.fingerprint, usage, spent, 0.0,
                         max(1, self._sends[line.key]), batch=True,
                         shape_sent=None if batch.shape == "asked" else batch.shape)  # fmt: skip
-        await till.writer.write(Attempt(line.key, time.time(), 0.0, 200, None, None, spent, line.request_id), answer)
+        attempt = Attempt(line.key, time.time(), 0.0, 200, None, None, spent, line.request_id)
+        await till.writer.write(attempt, answer, *batch.set_aside(spent))
         if order is not None:
             self._hand_on(line.key, completion_of_entry(order, Entry(line.key, answer, None)), sink)
 
@@ -230,8 +232,6 @@ class BatchPurchase:
         now = time.time()
         sent = [Attempt(key, now, 0.0, None, "cut_off", None, None, None) for key in held if self._asks[key]]
         notes = [batch.note(self._owner, minded=False) for batch in self._under_way]
-        for batch in self._under_way:
-            till.budget.settle(batch.worst_usd, 0.0)
         if sent or notes or self._todo:
             await till.writer.write(*sent, *notes, Release((*self._todo, *(attempt.key for attempt in sent))))
 

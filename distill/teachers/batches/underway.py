@@ -11,7 +11,7 @@ from typing import Any
 
 from distill.teachers.journal import Journal
 from distill.teachers.journal.owner import Owner, host_name, new_owner
-from distill.teachers.journal.protocol import Note
+from distill.teachers.journal.protocol import Note, Spend
 from distill.teachers.requests import Shape
 
 _PREFIX = "batch:"
@@ -29,8 +29,9 @@ class UnderWay:
     id: str | None = None
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     worst_usd: float = 0.0
-    """Set aside in this run's budget; 0 for a batch of an earlier run."""
+    """Booked in the purse as if it were spent, from the note until all of the batch is in the journal."""
     shape: Shape = "asked"
+    purse: str = ""
 
     def holds(self, key: str) -> bool:
         """Tell whether the request with this key is in the batch."""
@@ -40,17 +41,22 @@ class UnderWay:
         """Return the note to store; it says that `minder` minds the batch from now on, or (not `minded`) nobody."""
         who = [minder.name, minder.host, minder.pid, minder.born]
         said = {"id": self.id, "base_url": self.base_url, "keys": sorted(self.keys), "shape": self.shape,
-                "minder": who, "until": time.time() + MINDED_S if minded else 0.0}  # fmt: skip
+                "worst_usd": self.worst_usd, "purse": self.purse, "minder": who,
+                "until": time.time() + MINDED_S if minded else 0.0}  # fmt: skip
         return Note(_PREFIX + self.token, json.dumps(said))
 
     def forget(self) -> Note:
         """Return the note that says that all of it is in the journal."""
         return Note(_PREFIX + self.token, None)
 
+    def set_aside(self, usd: float) -> tuple[Spend, ...]:
+        """Return the booking in the purse of the run that made the batch: it pays, whoever collects."""
+        return (Spend(self.purse, usd),) if usd and self.purse else ()
 
-def begin(base_url: str, keys: Sequence[str], worst_usd: float, shape: Shape) -> UnderWay:
+
+def begin(base_url: str, keys: Sequence[str], worst_usd: float, shape: Shape, purse: str) -> UnderWay:
     """Return a batch that is about to be made."""
-    return UnderWay(base_url, frozenset(key[:_SHORT] for key in keys), worst_usd=worst_usd, shape=shape)
+    return UnderWay(base_url, frozenset(key[:_SHORT] for key in keys), worst_usd=worst_usd, shape=shape, purse=purse)
 
 
 def read_under_way(journal: Journal, base_url: str) -> list[UnderWay]:
@@ -67,7 +73,8 @@ def read_under_way(journal: Journal, base_url: str) -> list[UnderWay]:
         if said["base_url"] == base_url and not minder.is_alive(said["until"], now, here):
             keys = frozenset(str(key) for key in said["keys"])
             token = name.removeprefix(_PREFIX)
-            found.append(UnderWay(base_url, keys, said["id"], token, shape=said["shape"]))
+            worst_usd, purse = said.get("worst_usd", 0.0), said.get("purse", "")
+            found.append(UnderWay(base_url, keys, said["id"], token, worst_usd, said["shape"], purse))
     return found
 
 

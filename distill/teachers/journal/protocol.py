@@ -75,8 +75,47 @@ class Note(NamedTuple):
     value: str | None
 
 
-Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note
+class Spend(NamedTuple):
+    """Dollars that went out of a purse, stored with the attempt that cost them; less than 0 takes a booking back."""
+
+    purse: str
+    usd: float
+
+
+class Draw(NamedTuple):
+    """A wish to set money of a purse aside: at least `least_usd`, at most `most_usd`, within `limit_usd` for everybody.
+
+    `holding_usd` is what this owner has to keep for calls under way; what it held beyond that goes back first.
+    """
+
+    purse: str
+    limit_usd: float
+    least_usd: float
+    most_usd: float
+    holding_usd: float
+
+
+class Grant(NamedTuple):
+    """What a Draw brought (0: it does not fit), what is gone from the purse, and what others at work hold of it.
+
+    What a killed process held counts as gone: nobody knows which of its calls were billed.
+    """
+
+    usd: float
+    gone_usd: float
+    elsewhere_usd: float
+
+
+class PurseState(NamedTuple):
+    """What was spent of a purse, and what is held of it by those who are (or, killed, were) at work."""
+
+    spent_usd: float
+    held_usd: float
+
+
+Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Spend | Draw
 Claim = Literal["claimed", "held"]
+Result: TypeAlias = "Claim | Entry | Grant | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +162,8 @@ class JournalStats:
 class Journal(Protocol):
     """Every teacher call, paid once. Shared by threads (one writer at a time) and by processes."""
 
-    def apply(self, writes: Sequence[Write]) -> list[Claim | Entry | None]:
-        """Carry out writes in one durable transaction; each Intent gives a Claim or the Entry there is.
+    def apply(self, writes: Sequence[Write]) -> list[Result]:
+        """Carry out writes in one durable transaction; an Intent gives a Claim or the Entry there is, a Draw a Grant.
 
         Raises:
             StoreError: the journal is damaged, or cannot be written.
@@ -157,6 +196,14 @@ class Journal(Protocol):
 
     def notes(self, prefix: str) -> dict[str, str]:
         """Return the facts whose names begin with `prefix`, in order of name.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
+    def purse(self, name: str) -> PurseState:
+        """Return what was spent and is held of a purse.
 
         Raises:
             StoreError: the journal cannot be read.

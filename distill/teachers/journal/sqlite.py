@@ -16,7 +16,7 @@ from typing import Any
 
 from distill.errors import StoreError
 from distill.records.json import Json
-from distill.teachers.journal import schema
+from distill.teachers.journal import purses, schema
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.protocol import (
     PERMANENT_KINDS,
@@ -28,8 +28,10 @@ from distill.teachers.journal.protocol import (
     Intent,
     JournalStats,
     Note,
+    PurseState,
     Record,
     Release,
+    Result,
     Write,
 )
 from distill.teachers.journal.stored import (
@@ -59,6 +61,7 @@ class SqliteJournal:
         self._lock = threading.RLock()
         self._closed = False
         self._owner: Owner | None = None if read_only else new_owner()
+        self._books = purses.Books("" if self._owner is None else self._owner.name)
         self._host = host_name()
         with self._guarded():
             self._db = _connect(path, read_only=read_only)
@@ -68,11 +71,17 @@ class SqliteJournal:
             self._db.close()
             raise
 
-    def apply(self, writes: Sequence[Write]) -> list[Claim | Entry | None]:
-        now = self._clock()
-        with self._guarded(), self._transaction():
-            live = self._live_owners(now) if any(isinstance(write, Intent) for write in writes) else set[str]()
-            return [self._write(write, now, live) for write in writes]
+    def apply(self, writes: Sequence[Write]) -> list[Result]:
+        now, others = self._clock(), purses.part(writes)
+        with self._guarded():
+            with self._transaction():
+                live = self._live_owners(now) if any(isinstance(write, Intent) for write in others) else set[str]()
+                results: list[Claim | Entry | None] = [self._write(write, now, live) for write in others]
+                carried = self._books.carry_out(writes, purses.Teller(self.notes, lambda: self._live_owners(now)))
+                for note in carried.notes:
+                    self._write(note, now, live)
+            self._books.keep(carried)
+        return purses.join(writes, results, carried)
 
     def beat(self) -> None:
         owner = self._owner
@@ -100,6 +109,9 @@ class SqliteJournal:
         with self._guarded():
             rows = self._db.execute(schema.SELECT_NOTES, (low, low + "\U0010ffff")).fetchall()
         return {str(name).removeprefix("note:"): str(value) for name, value in rows}
+
+    def purse(self, name: str) -> PurseState:
+        return purses.read_purse(self.notes(purses.prefix(name)))
 
     def verify(self) -> list[str]:
         with self._guarded():
@@ -147,6 +159,8 @@ class SqliteJournal:
                 return
             self._closed = True
             try:
+                for note in self._books.give_back():
+                    self._db.execute(schema.PUT_META, (f"note:{note.name}", note.value))
                 if self._owner is not None:
                     self._db.execute(schema.DELETE_OWNER, (self._owner.name,))
             except sqlite3.Error:
@@ -171,7 +185,7 @@ class SqliteJournal:
                     self._db.execute(statement)
                 self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(schema.SCHEMA_VERSION),))
 
-    def _write(self, write: Write, now: float, live: set[str]) -> Claim | Entry | None:
+    def _write(self, write: purses.Other, now: float, live: set[str]) -> Claim | Entry | None:
         match write:
             case Intent():
                 return self._claim(write, now, live)

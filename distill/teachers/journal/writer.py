@@ -12,12 +12,12 @@ from typing import NamedTuple, Self
 
 from distill.errors import StoreError
 from distill.teachers.journal.owner import LEASE_S
-from distill.teachers.journal.protocol import Claim, Entry, Journal, Write
+from distill.teachers.journal.protocol import Journal, Result, Write
 
 _BEAT_S = LEASE_S / 4
 _LINGER_S = 0.002
 """Waiting this long for company costs 4% of a fast call and saves half of the commits and thread switches."""
-Results = list["Claim | Entry | None"]
+Results = list[Result]
 
 
 class _Job(NamedTuple):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,9 @@ from distill.stages.heldout_traces import write_traces
 from distill.stages.surroundings import Surroundings
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.tasks.config import TaskConfig
+from distill.teachers import open_journal
 from distill.teachers.config import TeacherConfig
+from distill.teachers.journal.protocol import Spend
 
 TASK = TaskConfig(output="label", labels=("refund", "card"), user="{{ text }}")
 TEACHER = TeacherConfig(provider="openai", model="gpt-5", base_url="http://127.0.0.1:9/v1", api_key_env="NO_SUCH_KEY")
@@ -47,7 +50,6 @@ def run(tmp_path: Path) -> Callable[..., tuple[Summary, Path]]:
     write_traces(["a sealed row"], tmp_path / "split")
     rows = [completion_row(completion(e.id, "refund" if i % 2 else "card")) for i, e in enumerate(examples)]
     write_rows(rows, COMPLETIONS, tmp_path / "generate" / "completions.parquet")
-    (tmp_path / "generate" / "ledger.json").write_text('{"ledger": {"usd": 0.5}}', encoding="utf-8")
 
     def start(*filters: object, budget_usd: float | None = None) -> tuple[Summary, Path]:
         runtime = RuntimeConfig(journal=f"sqlite:///{tmp_path}/journal.db", device="cpu")
@@ -57,7 +59,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Summary, Path]]:
             output_dir=tmp_path / "output",
             work_dir=tmp_path / "work",
             state_dir=tmp_path,
-            runtime=Surroundings(runtime, tmp_path, (TEACHER,), budget_usd=budget_usd),
+            runtime=Surroundings(runtime, tmp_path, (TEACHER,), budget_usd=budget_usd, purse="run"),
             progress=lambda done, total, note="": None,
         )
         specs = tuple(FilterSpec.model_validate(value) for value in filters)
@@ -85,7 +87,11 @@ def test_judge_is_asked_over_http_paid_once_and_shown_in_the_funnel(run: Callabl
     assert read_table(output / "kept.parquet").column("answer").to_pylist() == ["refund"] * 3
 
 
-def test_judge_shares_the_budget_with_what_was_spent_before(run: Callable[..., tuple[Summary, Path]]) -> None:
+def test_judge_shares_the_budget_with_what_was_spent_before(
+    run: Callable[..., tuple[Summary, Path]], tmp_path: Path
+) -> None:
+    with closing(open_journal(f"sqlite:///{tmp_path}/journal.db")) as journal:
+        journal.apply([Spend("run", 0.5)])
     with chat_server(score_by_length) as served, pytest.raises(BudgetExceededError):
         run(judge(served.url), budget_usd=0.5)
     assert served.bodies == []

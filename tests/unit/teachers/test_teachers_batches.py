@@ -122,8 +122,9 @@ def test_the_budget_is_set_aside_for_the_whole_batch(serve, teach, orders):
     budget = Budget(0.0015)
     with pytest.raises(BudgetExceededError):
         teacher.buy(orders(teacher.config, 200), budget=budget)
-    assert 0 < budget.spent_usd <= 0.0015
-    assert budget.reserved_usd == pytest.approx(0, abs=1e-9)
+    purse = teacher.journal.purse(budget.purse)
+    assert 0 < purse.spent_usd <= 0.0015
+    assert purse.held_usd == pytest.approx(0, abs=1e-9)
     bought = server.desk.asked.total()
     assert 10 < bought < 200
     assert len(teacher.buy(orders(teacher.config, 200), budget=Budget(None))) == 200

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import TypeVar
 
@@ -11,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from distill.errors import StoreError
 from distill.records.json import Json
+from distill.teachers.journal import purses
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.postgres.claims import Desk, find_live, read_entries, read_states
 from distill.teachers.journal.postgres.database import PAUSES_S, Database
@@ -20,12 +22,15 @@ from distill.teachers.journal.postgres.writes import adopt_all, write_all
 from distill.teachers.journal.protocol import (
     Answer,
     Claim,
+    Draw,
     Entry,
     Failure,
     Intent,
     JournalStats,
+    PurseState,
     Record,
     Release,
+    Result,
     Write,
 )
 from distill.teachers.journal.stored import exported, refuse_version
@@ -33,6 +38,8 @@ from distill.teachers.journal.stored import exported, refuse_version
 _PAGE = 1000
 _CREATING = 4177223
 """The advisory lock under which tables are made: two workers may be the first at once."""
+_DRAWING = 4177224
+"""The advisory lock under which money is set aside: the sum over a purse must not change meanwhile."""
 T = TypeVar("T")
 
 
@@ -58,6 +65,7 @@ class PostgresJournal:
         self._clock = clock
         self._host = host_name()
         self._owner: Owner | None = None if read_only else new_owner()
+        self._books = purses.Books("" if self._owner is None else self._owner.name)
         self._confirmed: set[str] = set()
         self._closed = False
         try:
@@ -66,18 +74,27 @@ class PostgresJournal:
             self._database.close()
             raise
 
-    def apply(self, writes: Sequence[Write]) -> list[Claim | Entry | None]:
+    def apply(self, writes: Sequence[Write]) -> list[Result]:
         owner = "" if self._owner is None else self._owner.name
-        asks = any(isinstance(write, Intent) for write in writes)
+        others = purses.part(writes)
+        asks = any(isinstance(write, Intent) for write in others)
 
-        def work(connection: Connection, tries: int) -> list[Claim | Entry | None]:
+        def work(connection: Connection, tries: int) -> tuple[list[Claim | Entry | None], purses.Carried]:
+            if any(isinstance(write, Draw) for write in writes):
+                connection.execute(select(func.pg_advisory_xact_lock(_DRAWING)))
             now = self._now(connection)
             live = find_live(connection, now, self._host) if asks else set[str]()
-            return write_all(connection, writes, Desk(owner, now, live, self._confirmed, tries > 0))
+            desk = Desk(owner, now, live, self._confirmed, tries > 0)
+            results = write_all(connection, others, desk)
+            teller = purses.Teller(partial(_read_notes, connection), lambda: find_live(connection, now, self._host))
+            carried = self._books.carry_out(writes, teller)
+            write_all(connection, carried.notes, desk)
+            return results, carried
 
-        results = self._run(work)
-        self._remember(writes, results)
-        return results
+        results, carried = self._run(work)
+        self._books.keep(carried)
+        self._remember(others, results)
+        return purses.join(writes, results, carried)
 
     def beat(self) -> None:
         if self._owner is not None:
@@ -94,9 +111,10 @@ class PostgresJournal:
         return self._run(lambda connection, _: _read_meta(connection, f"note:{name}"))
 
     def notes(self, prefix: str) -> dict[str, str]:
-        query = select(META.c.name, META.c.value).where(META.c.name.startswith(f"note:{prefix}", autoescape=True))
-        rows = self._run(lambda connection, _: connection.execute(query).all())
-        return {name.removeprefix("note:"): value for name, value in sorted(rows)}
+        return self._run(lambda connection, _: _read_notes(connection, prefix))
+
+    def purse(self, name: str) -> PurseState:
+        return purses.read_purse(self.notes(purses.prefix(name)))
 
     def verify(self) -> list[str]:
         return list(find_problems(self._database))
@@ -123,8 +141,7 @@ class PostgresJournal:
         self._closed = True
         try:
             if self._owner is not None:
-                leave = delete(OWNERS).where(OWNERS.c.owner == self._owner.name)
-                self._database.run(lambda connection, _: connection.execute(leave), patient=False)
+                self._database.run(self._leave, patient=False)
         except StoreError:
             pass  # the lease runs out by itself
         finally:
@@ -154,6 +171,11 @@ class PostgresJournal:
             put = insert(OWNERS).values(owner=name, host=host, pid=pid, born=born, expires=expires)
             connection.execute(put.on_conflict_do_update(index_elements=["owner"], set_={"expires": expires}))
 
+    def _leave(self, connection: Connection, _: int) -> None:
+        owner = "" if self._owner is None else self._owner.name
+        write_all(connection, self._books.give_back(), Desk(owner, self._now(connection), set(), set(), False))
+        connection.execute(delete(OWNERS).where(OWNERS.c.owner == owner))
+
     def _now(self, connection: Connection) -> float:
         if self._clock is not None:
             return self._clock()
@@ -182,3 +204,8 @@ def _looking_up(keys: list[str]) -> Callable[[Connection, int], dict[str, Entry]
 
 def _read_meta(connection: Connection, name: str) -> str | None:
     return connection.execute(select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
+
+
+def _read_notes(connection: Connection, prefix: str) -> dict[str, str]:
+    query = select(META.c.name, META.c.value).where(META.c.name.startswith(f"note:{prefix}", autoescape=True))
+    return {name.removeprefix("note:"): value for name, value in sorted(connection.execute(query).all())}

@@ -20,15 +20,15 @@ from distill.teachers.journal.protocol import (
     Note,
     Record,
     Release,
-    Write,
 )
+from distill.teachers.journal.purses import Other
 from distill.teachers.journal.stored import ANSWER_COLUMNS, answer_row, dump_request
 
 _RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3}
 """Writes of one rank may be carried out together; a batch is cut where the rank falls."""
 
 
-def write_all(connection: Connection, writes: Sequence[Write], desk: Desk) -> list[Claim | Entry | None]:
+def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> list[Claim | Entry | None]:
     """Carry out writes as if one by one; each Intent gives a Claim or an Entry, everything else None."""
     results: list[Claim | Entry | None] = []
     for part in _parts(writes):
@@ -45,9 +45,9 @@ def write_all(connection: Connection, writes: Sequence[Write], desk: Desk) -> li
     return results
 
 
-def _parts(writes: Sequence[Write]) -> Iterator[list[Write]]:
+def _parts(writes: Sequence[Other]) -> Iterator[list[Other]]:
     """Cut a batch into stretches whose order of kinds is that of `write_all`."""
-    part: list[Write] = []
+    part: list[Other] = []
     for write in writes:
         if part and _RANK[type(write)] < _RANK[type(part[-1])]:
             yield part
