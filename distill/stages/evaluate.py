@@ -222,4 +222,4 @@ def package(
     package_student(context, {} if fitted is None else fitted.manifest(), card)
 
 
-EVALUATE = Stage("evaluate", 3, run_evaluate)
+EVALUATE = Stage("evaluate", 4, run_evaluate)

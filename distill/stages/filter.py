@@ -67,4 +67,4 @@ def run_filter(config: object, context: Context) -> Summary:
     return Summary(rows_in=rows_in, rows_out=rows.num_rows, cost_usd=spending.usd, facts=facts)
 
 
-FILTER = Stage("filter", 3, run_filter)
+FILTER = Stage("filter", 4, run_filter)

@@ -19,6 +19,12 @@ _LEAD = re.compile(
     r"(?:\s+(?:is|would be))?\s*[:=\-]?\s*",
     re.IGNORECASE,
 )
+_RETRACTION = re.compile(
+    r"(?:^|[.!?:]\s|\n)\W*(?:wait\b|hold on\b|on second thoughts?\b|scratch that\b|correction\b|actually, "
+    r"|(?:no, )?let me (?:re-?consider|re-?think|re-?check|correct))",
+    re.IGNORECASE,
+)
+"""Words by which an answer takes back what it said before; which label it meant is then nobody's to guess."""
 
 
 class Match(NamedTuple):
@@ -104,12 +110,12 @@ class LabelTask:
         return found and Match(found.label, join_repairs("surrounding_prose", found.repaired))
 
     def _from_line(self, text: str) -> Match | None:
-        """Read the one line that is a label by itself, when no line names another."""
+        """Read the one line that is a label by itself, when no line names another or takes it back."""
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         if len(lines) < 2:
             return None
         found = [match for line in lines if (match := self.label_set.find(line) or self._from_lead(line))]
-        if len({match.label for match in found}) != 1:
+        if len({match.label for match in found}) != 1 or _RETRACTION.search(text) is not None:
             return None
         others = (label for label in self.label_set.labels if label != found[0].label)
         if _mentions_any(text, others, found[0].label):

@@ -43,7 +43,7 @@ def list_unknown_labels(shared_data: Path) -> tuple[Counter[str], Counter[str]]:
     rows = make_rows({row["id"]: row["input"] for row in read}, answers, task, {})
     verdicts = judge("label_known", rows, FilterContext(task))
     dropped = Counter(str(row["answer"]) for row, verdict in zip(rows, verdicts, strict=True) if not verdict.keep)
-    wrong = Counter(answer for answer in answers.values() if answer not in labels and "\n" not in answer)
+    wrong = Counter(answer for answer in answers.values() if answer not in labels)
     return dropped, wrong
 
 

@@ -41,6 +41,7 @@ NUMBER = make("answer", number=True)
         ("Label: lost_card", "lost_card", "surrounding_prose"),
         ("The correct intent is `refund`.", "Refund", "surrounding_prose+quotes"),
         ("Sure, here it is:\n\nlost_card\n\nAnything else?", "lost_card", "surrounding_prose"),
+        ("lost_card\nThe customer cannot wait and is actually abroad.", "lost_card", "surrounding_prose"),
     ],
 )
 def test_a_label_is_found_through_harmless_wrapping(text: str, label: str, repaired: str | None) -> None:
@@ -58,6 +59,9 @@ def test_a_label_is_found_through_harmless_wrapping(text: str, label: str, repai
         ("lost_card or card_arrival", "unknown_label"),
         ("lost_card\ncard_arrival", "unknown_label"),
         ("It is not card_arrival.\nlost_card", "unknown_label"),
+        ("lost_card\n\nWait, let me reconsider. The query says", "unknown_label"),
+        ("lost_card\nOn second thought, it is another one.", "unknown_label"),
+        ("lost_card\nNo, let me rethink", "unknown_label"),
         ("lost_card \ud800", "unparseable"),
     ],
 )
