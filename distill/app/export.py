@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from distill.app.runs import Run
-from distill.engine.store import Store
+from distill.engine.store import Store, digest_file
 from distill.errors import UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.students.exporting import Dtype, Format, get_exporter
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from distill.students.parity import FormParity
 
 CARD = "README.md"
+_WEIGHTS = {".safetensors", ".onnx", ".gguf"}
 _ADAPTER, _WHOLE = "library_name: peft", "library_name: transformers"
 
 
@@ -64,7 +65,8 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
 def _complete(packaged: Path, draft: Path, parity: FormParity | None, *, keep_adapter: bool) -> None:
     """Add the card, the thresholds that were chosen, and what was measured."""
     card = (packaged / CARD).read_text(encoding="utf-8")
-    (draft / CARD).write_text(card if keep_adapter else card.replace(_ADAPTER, _WHOLE, 1), encoding="utf-8")
+    whole = card if keep_adapter else card.replace(_ADAPTER, _WHOLE, 1)
+    (draft / CARD).write_text(whole + _describe_form(draft, parity), encoding="utf-8")
     manifest = draft / "distill.json"
     if manifest.is_file():
         chosen = json.loads((packaged / "distill.json").read_text(encoding="utf-8"))["thresholds"]
@@ -72,3 +74,13 @@ def _complete(packaged: Path, draft: Path, parity: FormParity | None, *, keep_ad
         manifest.write_text(json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
     measured = None if parity is None else asdict(parity) | {"passes": parity.passes}
     (draft / "export_parity.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+
+
+def _describe_form(draft: Path, parity: FormParity | None) -> str:
+    """Return the card's section on the exported files: how they agree with the trained student, and their hashes."""
+    agreement = "not read back here, so its parity is unknown"
+    if parity is not None:
+        agreement = f"the same choice as the trained student at {parity.agreement:.2%} of {parity.tokens} positions"
+    files = sorted(path for path in draft.rglob("*") if path.suffix in _WEIGHTS)
+    hashes = [f"- exported `{path.relative_to(draft).as_posix()}`: sha256 `{digest_file(path)}`" for path in files]
+    return "\n".join(["", "## This export", "", f"- parity: {agreement}", *hashes]) + "\n"

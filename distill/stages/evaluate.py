@@ -20,7 +20,8 @@ from distill.records.example import Example
 from distill.records.json import Json
 from distill.records.prediction import Prediction
 from distill.records.tables import PREDICTIONS
-from distill.stages.card import write_card
+from distill.stages.card import score_systems, write_card
+from distill.stages.card_facts import read_card_facts
 from distill.stages.heldout import Sealed, read_sealed
 from distill.stages.looks import count_look
 from distill.stages.package import package_student
@@ -212,13 +213,10 @@ def package(
     context: Context,
 ) -> None:
     """Write student/ as it would be served: files, threshold, calibration and card."""
-    known = {
-        "heldout_rows": len(sealed.rows),
-        "heldout_digest": sealed.digest,
-        "train_key": context.inputs["train"].name,
-    }
+    facts = read_card_facts(context, len(sealed.rows), sealed.digest)
+    scores = score_systems(predictions, config.evaluate.metrics or ())
     choice = None if fitted is None else fitted.choice
-    card = write_card(config.student, config.task, surroundings_of(context).teacher, predictions, known, choice)
+    card = write_card(config.student, config.task, surroundings_of(context).teachers, scores, facts, choice)
     package_student(context, {} if fitted is None else fitted.manifest(), card)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -35,6 +36,9 @@ def test_merged_export_has_card_thresholds_and_parity(run_dir: Path):
     assert json.loads((out / "export_parity.json").read_text())["passes"] is True
     card = ModelCard((out / "README.md").read_text())
     assert card.data.to_dict()["library_name"] == "transformers"
+    assert {result.metric_type for result in card.data.eval_results} >= {"accuracy", "failure_rate"}
+    digest = hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
+    assert f"- exported `model.safetensors`: sha256 `{digest}`" in card.text
     assert "parity (merged float32): the same choice at 100.00%" in done.stdout
     assert not (out / "probe.safetensors").exists()
 
