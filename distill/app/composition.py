@@ -16,7 +16,7 @@ from distill.engine.stage import Input, Node, Plan
 from distill.filters import EmbeddingModel, filter_versions
 from distill.records.runtime import RuntimeConfig
 from distill.sources import digest_sources
-from distill.stages.chain_services import check_chain
+from distill.stages.chain_services import check_chain, check_regenerate
 from distill.stages.evaluate import EVALUATE, EvaluateStageConfig
 from distill.stages.filter import FILTER, FilterStageConfig
 from distill.stages.gate import GATE, GateStageConfig
@@ -52,6 +52,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
     """
     config = loaded.pipeline
     check_chain(config.filters, config.teacher, config.student)
+    check_regenerate(config.regenerate, config.filters, config.teacher)
     teacher = identify_teacher(config.teacher, loaded.base_dir)
     channels = find_channels(config, loaded.runtime)
     columns = input_columns(config.task)
@@ -61,7 +62,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
         Node(GENERATE, GenerateConfig(config.task, (teacher,)), {}, {"split": Input("split", OPEN)}),
         Node(
             FILTER,
-            _filter(config),
+            _filter(config, (teacher,)),
             filter_versions(config.filters),
             {"split": Input("split", OPEN), "generate": Input("generate")},
         ),
@@ -106,9 +107,12 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
     return Composition(config, loaded.runtime, plan, surroundings, loaded.base_dir)
 
 
-def _filter(config: PipelineConfig) -> FilterStageConfig:
+def _filter(config: PipelineConfig, teachers: tuple[TeacherIdentity, ...]) -> FilterStageConfig:
     measures = any("losses" in spec.needs for spec in config.filters)
-    return FilterStageConfig(config.task, config.filters, config.student if measures else None)
+    student = config.student if measures else None
+    return FilterStageConfig(
+        config.task, config.filters, student, config.regenerate, teachers if config.regenerate is not None else ()
+    )
 
 
 def _ingest(loaded: LoadedConfig, columns: tuple[str, ...]) -> Node:

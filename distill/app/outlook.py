@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 from distill.app.composition import Composition
@@ -15,7 +16,28 @@ from distill.app.overlap import audit_overlap, find_impossible_gates
 from distill.app.power import plan_power
 from distill.app.purse import BudgetLeft, read_budget
 from distill.engine.runner import Forecast
+from distill.filters import RegenerateConfig
 from distill.teachers import OPENAI_URL, TeacherConfig
+
+
+class AskingAgain(NamedTuple):
+    """What sending rejected answers back would cost at most, for each percent of answers that is rejected.
+
+    How many will be, nobody knows before; a further answer is priced as a first one (None: unknown, or all are paid).
+    """
+
+    max_attempts: int
+    calls_per_percent: int
+    usd_high_per_percent: float | None
+
+    def describe(self) -> str:
+        """Say it in one line."""
+        high = self.usd_high_per_percent
+        usd = "" if high is None else f", ${high:.4f}"
+        return (
+            f"asking again: for each percent of answers that is rejected, at most {self.calls_per_percent} further "
+            f"calls{usd} ({self.max_attempts} per answer)"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +54,8 @@ class Outlook:
     """Days until the teacher is switched off, where `teacher.sunset` states the day; 0 or less: it is off."""
     budget: BudgetLeft | None = None
     """None where there is no budget."""
+    again: AskingAgain | None = None
+    """None where rejected answers are not sent back."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -48,6 +72,7 @@ class Outlook:
             "destination": self.destination,
             "overlap": self.overlap,
             "days_to_sunset": self.days_to_sunset,
+            "regenerate": None if self.again is None else self.again._asdict(),
             "budget": None if self.budget is None else self.budget._asdict(),
         }
 
@@ -88,7 +113,19 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
         None if audit is None else asdict(audit),
         days_left,
         read_budget(composition),
+        foresee_asking_again(composition.config.regenerate, spending),
     )
+
+
+def foresee_asking_again(config: RegenerateConfig | None, spending: Spending) -> AskingAgain | None:
+    """Price one percent of rejected answers; None where they are not sent back."""
+    if config is None:
+        return None
+    answers = spending.calls + spending.journal_hits
+    calls = math.ceil(answers * config.max_attempts / 100)
+    known = spending.usd_high is not None and spending.calls > 0
+    usd = cast("float", spending.usd_high) / spending.calls * calls if known else None
+    return AskingAgain(config.max_attempts, calls, usd)
 
 
 def count_days_to_sunset(teacher: TeacherConfig, today: date) -> int | None:

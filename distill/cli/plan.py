@@ -30,6 +30,8 @@ def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir:
         rows_table([{"stage": s.stage, "status": s.status, "why": "; ".join(s.why)} for s in outlook.stages], 100)
     )
     console.print(outlook.describe_spending())
+    if outlook.again is not None:
+        console.print(outlook.again.describe())
     console.print(outlook.destination, markup=False)
     if outlook.power:
         console.print(rows_table([dict(row) for row in outlook.power]))

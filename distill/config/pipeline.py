@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from distill.costs.config import CostsConfig
-from distill.filters import FilterSpec
+from distill.filters import FilterSpec, RegenerateConfig
 from distill.gates.config import GateConfig
 from distill.metrics.config import EvaluateConfig
 from distill.records.frozen import Frozen
@@ -30,6 +30,8 @@ class PipelineConfig(Frozen):
     """Who answers and how it is asked."""
     filters: tuple[FilterSpec, ...] = Field(default=tuple(FilterSpec(name=name) for name in DEFAULT_FILTERS))
     """Filters in order; each drop has a reason."""
+    regenerate: RegenerateConfig | None = None
+    """Send rejected answers back to the teacher; default: do not."""
     student: StudentConfig
     """What is taught and how."""
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -4,6 +4,7 @@ from distill.filters.batch import Judged, Mark, RowEngine, judge_batch, judge_lo
 from distill.filters.chain import ChainResult, Sifted, run_chain, sift
 from distill.filters.funnel import DroppedRow, FunnelStep
 from distill.filters.protocol import Filter, FilterContext, Heldout, Judgement, NoOptions, Reread
+from distill.filters.regenerate import RegenerateConfig, complain
 from distill.filters.rows import Rows
 from distill.filters.services import EmbeddingModel, Losses, Question, Reply, Services
 from distill.filters.spec import FilterSpec, filter_versions
@@ -26,12 +27,14 @@ __all__ = [
     "Mark",
     "NoOptions",
     "Question",
+    "RegenerateConfig",
     "Reply",
     "Reread",
     "RowEngine",
     "Rows",
     "Services",
     "Sifted",
+    "complain",
     "filter_versions",
     "hash_runs",
     "judge_batch",

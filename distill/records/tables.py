@@ -107,6 +107,24 @@ REJECTED = pa.schema(
     ]
 )
 
+REGENERATED = _schema(
+    {
+        "id": (pa.string(), "example id"),
+        "teacher": (pa.int32(), "as in completions"),
+        "sample": (pa.int32(), "as in completions"),
+        "attempt": (
+            pa.int32(),
+            "0: the first answer; what took its place in the end is a candidate",
+        ),
+        "key": (pa.string(), "journal key of the request"),
+        "answer": (pa.string(), "the answer that was replaced"),
+        "filter": (pa.string(), "the filter that dropped it"),
+        "reason": (pa.string(), "why, as a counted word"),
+        "evidence": (pa.string(), "what it saw, for people"),
+        "cost_usd": (pa.float64(), "what this answer cost; null when unknown"),
+    }
+)
+
 PREDICTIONS = _schema(
     {
         "id": (pa.string(), "example id"),
@@ -144,5 +162,6 @@ TABLES: dict[str, pa.Schema] = {
     "completions": COMPLETIONS,
     "candidates": CANDIDATES,
     "rejected": REJECTED,
+    "regenerated": REGENERATED,
     "predictions": PREDICTIONS,
 }

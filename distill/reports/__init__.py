@@ -4,6 +4,7 @@ from distill.reports.compare import RunSummary, comparison_csv, render_compariso
 from distill.reports.from_tables import answer_rows, calibration_of, confusion_of
 from distill.reports.model import (
     AnswerRow,
+    AskedAgain,
     Calibration,
     CalibrationBin,
     Confusion,
@@ -25,6 +26,7 @@ from distill.reports.render import render_report
 
 __all__ = [
     "AnswerRow",
+    "AskedAgain",
     "Calibration",
     "CalibrationBin",
     "Confusion",

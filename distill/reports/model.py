@@ -144,13 +144,27 @@ class FunnelStep:
 
 
 @dataclass(frozen=True, slots=True)
+class AskedAgain:
+    """Rejected rows that were sent back to the teacher: how many, in how many answers, how many were kept then."""
+
+    rows: int
+    answers: int
+    rescued: int
+    usd: float | None = None
+    usd_per_rescued: float | None = None
+    reasons: tuple[tuple[str, str, int, int], ...] = ()
+    """Filter, reason, rows asked again, rows kept then; most frequent first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Funnel:
-    """From answers bought to rows trained on."""
+    """From answers bought to rows trained on. `usd` is of all answers, the ones asked for again included."""
 
     rows_in: int
     rows_kept: int
     steps: tuple[FunnelStep, ...]
     usd: float | None = None
+    again: AskedAgain | None = None
 
 
 @dataclass(frozen=True, slots=True)

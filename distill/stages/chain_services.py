@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from distill.errors import UsageError
-from distill.filters import EmbeddingModel, FilterSpec, Losses, Question, Reply, Services
+from distill.filters import EmbeddingModel, FilterSpec, Losses, Question, RegenerateConfig, Reply, Services
 from distill.filters.judge import JudgeConfig, refuse_kin
 from distill.records.completion import Completion
 from distill.records.frozen import Frozen
@@ -35,6 +35,20 @@ def check_chain(specs: Sequence[FilterSpec], teacher: TeacherConfig, student: St
             judge_teacher(spec.config, teacher)
         if "losses" in spec.needs and student.kind != "causal_lm":
             raise UsageError(f"filter {spec.name} measures the loss of a causal_lm student, not of a {student.kind}")
+
+
+def check_regenerate(config: RegenerateConfig | None, specs: Sequence[FilterSpec], teacher: TeacherConfig) -> None:
+    """Refuse, before anything is spent, to ask again where that can bring nothing.
+
+    Raises:
+        UsageError: nobody would answer, or no filter of the chain blames the answer.
+    """
+    if config is None:
+        return
+    if teacher.provider == "replay":
+        raise UsageError("regenerate: a teacher of provider 'replay' answers nothing; leave regenerate out")
+    if not any(spec.member.asks_again for spec in specs):
+        raise UsageError("regenerate: no filter of this chain blames the answer, so nothing would be asked again")
 
 
 def judge_teacher(judge: JudgeConfig, teacher: TeacherConfig) -> TeacherConfig:

@@ -14,6 +14,7 @@ from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.records.decision import Decision, LookRecord, RuleOutcome
 from distill.reports import (
+    AskedAgain,
     CurvePoint,
     DroppedSample,
     Funnel,
@@ -160,7 +161,17 @@ def read_funnel(files: Files, context: Context) -> Funnel:
         FunnelStep(step["filter"], step["reasons"], step["usd_dropped"], tuple(_sample(row) for row in step["samples"]))
         for step in files.funnel
     )
-    return Funnel(bought.num_rows, kept, steps, add_known(*bought.column("cost_usd").to_pylist()))
+    usd = add_known(*bought.column("cost_usd").to_pylist(), files.regenerate.get("usd", 0.0))
+    return Funnel(bought.num_rows, kept, steps, usd, _read_again(files.regenerate))
+
+
+def _read_again(said: Mapping[str, Any]) -> AskedAgain | None:
+    if not said.get("asked_rows"):
+        return None
+    reasons = tuple((row["filter"], row["reason"], row["asked"], row["rescued"]) for row in said["by_reason"])
+    return AskedAgain(
+        said["asked_rows"], said["answers"], said["rescued"], said["usd"], said["usd_per_rescued"], reasons
+    )
 
 
 def _sample(row: Mapping[str, str]) -> DroppedSample:

@@ -37,6 +37,7 @@ def gather_costs(
         paid_usd=add_known(
             files.generate["ledger"]["usd"],
             files.evaluate["ledger"]["usd"],
+            files.regenerate.get("spent_usd", 0.0),
             *(rival["usd"] for rival in files.rivals.values()),
         ),
         threshold=threshold_of(files),
@@ -59,16 +60,17 @@ def add_known(*amounts: float | None) -> float | None:
 
 
 def _training_ledger(files: Files, bought: pa.Table, *, price_is_assumption: bool) -> TeacherLedger:
-    ledger = files.generate["ledger"]
+    ledger, again = files.generate["ledger"], files.regenerate
+    answers = again.get("answers", 0)
     return TeacherLedger(
-        calls=bought.num_rows,
-        input_tokens=_total(bought, "input_tokens"),
-        cached_input_tokens=_total(bought, "cached_input_tokens"),
-        output_tokens=_total(bought, "output_tokens"),
-        usd=add_known(*_costs(bought), ledger["wasted_usd"]),
+        calls=bought.num_rows + answers,
+        input_tokens=_total(bought, "input_tokens") + again.get("input_tokens", 0),
+        cached_input_tokens=_total(bought, "cached_input_tokens") + again.get("cached_input_tokens", 0),
+        output_tokens=_total(bought, "output_tokens") + again.get("output_tokens", 0),
+        usd=add_known(*_costs(bought), ledger["wasted_usd"], again.get("usd", 0.0)),
         wasted_usd=ledger["wasted_usd"],
-        discarded_usd=add_known(*(step["usd_dropped"] for step in files.funnel)),
-        discarded_calls=sum(sum(step["reasons"].values()) for step in files.funnel),
+        discarded_usd=add_known(*(step["usd_dropped"] for step in files.funnel), again.get("replaced_usd", 0.0)),
+        discarded_calls=sum(sum(step["reasons"].values()) for step in files.funnel) + answers,
         retried_calls=_retried(ledger),
         estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
         price_source=str(files.generate["price"]["source"]),
@@ -94,10 +96,11 @@ def _heldout_ledger(files: Files, predictions: pa.Table) -> TeacherLedger:
 
 def _judge_lines(files: Files) -> tuple[LedgerEntry, ...]:
     """Return what filters that ask a model have spent: the filter stage's own dollars."""
-    record = files.records.get("filter", {})
-    if record.get("cost_usd") == 0:
+    spent = files.records.get("filter", {}).get("cost_usd")
+    usd = None if spent is None else spent - files.regenerate.get("spent_usd", 0.0)
+    if usd is not None and usd <= 1e-12:
         return ()
-    return (LedgerEntry("filter", "judge", record.get("cost_usd"), "calls to the judge of the filters"),)
+    return (LedgerEntry("filter", "judge", usd, "calls to the judge of the filters"),)
 
 
 def rival_lines(files: Files) -> tuple[LedgerEntry, ...]:

@@ -27,6 +27,7 @@ class Files:
     rivals: dict[str, Any]
     audit: dict[str, Any]
     funnel: list[dict[str, Any]]
+    regenerate: dict[str, Any]
     curve: dict[str, Any] | None
     records: dict[str, dict[str, Any]]
 
@@ -48,6 +49,7 @@ def read_files(inputs: Mapping[str, Path]) -> Files:
         rivals=_read_if_there(inputs["evaluate"] / "rivals.json"),
         audit=_read(inputs["split"] / "audit.json"),
         funnel=json.loads((inputs["filter"] / "funnel.json").read_text(encoding="utf-8")),
+        regenerate=_read_if_there(inputs["filter"] / "regenerate.json"),
         curve=_find_curve(inputs["filter"], records.get("train", {})),
         records=records,
     )

@@ -42,6 +42,7 @@ WANTED = {
     "audit.json": ("split", "open/audit.json"),
     "seal.json": ("split", "sealed/seal.json"),
     "funnel.json": ("filter", "funnel.json"),
+    "regenerate.json": ("filter", "regenerate.json"),
     "generate/ledger.json": ("generate", "ledger.json"),
 }
 """Name in the evidence -> (stage, file of its artifact)."""

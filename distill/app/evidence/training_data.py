@@ -23,6 +23,7 @@ def summarise_training_data(sources: Sources) -> dict[str, Any]:
     """
     kept = _read_kept(sources)
     audit = sources.files.get("audit.json") or {}
+    again = sources.files.get("regenerate.json")
     funnel: Sequence[Mapping[str, Any]] = sources.files.get("funnel.json") or []
     return {
         "sources": _digests(sources),
@@ -33,6 +34,7 @@ def summarise_training_data(sources: Sources) -> dict[str, Any]:
         "answers_by": sources.config["teacher"]["model"],
         "terms": sources.config["teacher"]["terms"],
         "dropped": {step["filter"]: step["reasons"] for step in funnel if step["reasons"]},
+        "asked_again": None if again is None else {name: again[name] for name in ("asked_rows", "answers", "rescued")},
         "kept": None if kept is None else len(kept),
         "labels": None if kept is None else _label_mix(kept),
         "input_length_chars": None if kept is None else _spread([len(row["text"] or "") for row in kept]),

@@ -15,16 +15,18 @@ _CREATED = 1_767_225_600
 _LEAST_LOGPROB = -20.0
 
 
-def prompt_of(body: Mapping[str, Any]) -> str | None:
-    """Return the last user message of a request, or None when there is none."""
+def prompt_of(body: Mapping[str, Any], knowledge: Knowledge) -> str | None:
+    """Return the question of a request: the last user message that is known, else the last; None: there is none.
+
+    A teacher that is asked to mend its answer reads the complaint last, and answers the question before it.
+    """
     messages: Any = body.get("messages")
-    if not isinstance(messages, list):
-        return None
-    for message in reversed(cast("list[Any]", messages)):
-        if isinstance(message, dict) and cast("dict[str, Any]", message).get("role") == "user":
-            content = cast("dict[str, Any]", message).get("content")
-            return content if isinstance(content, str) else None
-    return None
+    said: list[str] = []
+    for message in reversed(cast("list[Any]", messages if isinstance(messages, list) else [])):
+        content = cast("dict[str, Any]", message).get("content") if isinstance(message, dict) else None
+        if isinstance(content, str) and cast("dict[str, Any]", message).get("role") == "user":
+            said.append(content)
+    return next((text for text in said if len(said) > 1 and knowledge.knows(text)), said[0] if said else None)
 
 
 def complete(body: Mapping[str, Any], prompt: str, knowledge: Knowledge, *, turn: int) -> dict[str, Json]:

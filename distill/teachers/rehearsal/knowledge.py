@@ -65,6 +65,10 @@ class Knowledge:
         known = self.known[place]
         return Reply(known.answer, True, self._spread(place, near, known.confidence), known.rationale)
 
+    def knows(self, prompt: str) -> bool:
+        """Tell whether `prompt` is, or ends with, a known input."""
+        return self._find(prompt) is not None
+
     def _find(self, prompt: str) -> int | None:
         place = self._by_question.get(_normal(prompt))
         if place is not None:

@@ -99,7 +99,7 @@ async def _chat(desk: Desk, request: Request) -> Response:
         body: Any = json.loads(await request.body())
     except ValueError:
         body = None
-    prompt = prompt_of(body) if isinstance(body, dict) else None
+    prompt = prompt_of(body, desk.knowledge) if isinstance(body, dict) else None
     if prompt is None:
         return _error(400, "invalid_request_error", "the body must be a chat completion request with a user message")
     if desk.is_over_rate(time.monotonic()):
@@ -173,7 +173,7 @@ async def _dribble(fault: str, body: Mapping[str, Any], prompt: str, desk: Desk)
 
 def _batched(desk: Desk, body: Mapping[str, Any]) -> tuple[int, dict[str, Json]]:
     """Answer one line of a batch."""
-    prompt = prompt_of(body)
+    prompt = prompt_of(body, desk.knowledge)
     if prompt is None:
         return 400, {"error": {"message": "no user message", "code": "invalid_request_error"}}
     digest = prompt_digest(prompt)

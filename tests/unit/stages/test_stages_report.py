@@ -34,6 +34,7 @@ def _files(**changes: Any) -> Files:
         "rivals": {},
         "audit": {}, "funnel": [], "curve": None, "records": {"gate": RECORD, "evaluate": RECORD},
     }  # fmt: skip
+    known.setdefault("regenerate", {})
     return Files(**{**known, **changes})
 
 
