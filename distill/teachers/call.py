@@ -1,4 +1,4 @@
-"""One order bought: throttle, budget, send, store, and again where it is worth it. Stored before it is handed on."""
+"""One order bought: throttle, budget, send, store, and again where it is worth it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from distill.records.completion import Completion, TeacherRequest, Usage
 from distill.teachers.budget import Account
 from distill.teachers.failures import FATAL_KINDS, UnreachedError, classify, redact, redact_bytes
 from distill.teachers.journal.protocol import Answer, Attempt, Entry, Failure
-from distill.teachers.journal.writer import GroupWriter
+from distill.teachers.journal.writer import GroupWriter, Results
 from distill.teachers.ledger import Ledger
 from distill.teachers.models import serves
 from distill.teachers.prices import Price
@@ -63,6 +63,13 @@ class Stopped(Exception):  # noqa: N818  (a turn of events, not an error)
     """The purchase is ending: this order was not sent."""
 
 
+class Bought(NamedTuple):
+    """The end of an order. A killed process no longer loses it; once `durable` is done, a power cut does not either."""
+
+    completion: Completion
+    durable: asyncio.Future[Results]
+
+
 class _Leave(NamedTuple):
     permit: Permit
     worst_usd: float
@@ -77,8 +84,10 @@ class _Try(Exception):  # noqa: N818  (not an error of the package: the turn of 
         super().__init__(str(error))
 
 
-async def buy_one(order: Order, key: str, till: Till) -> Completion:
+async def buy_one(order: Order, key: str, till: Till) -> Bought:
     """Buy the answer to one claimed order; what cannot be bought comes back as a Completion with an error.
+
+    It returns when the journal has the answer; wait for `durable` before the completion is handed on.
 
     Raises:
         TeacherError: the failure is one that every other order would meet as well.
@@ -133,7 +142,7 @@ def worst_usd(request: TeacherRequest, till: Till) -> float:
     return till.price.cost(bound)
 
 
-async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: int) -> Completion:
+async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: int) -> Bought:
     permit, worst, shape = leave
     wall, begun, spent = time.time(), time.monotonic(), worst
     try:
@@ -150,8 +159,9 @@ async def _attempt(order: Order, key: str, till: Till, leave: _Leave, attempts: 
         answer = Answer(key, redact_bytes(reply.body, till.terms.secrets), reading.model_served, request_id,
                         reading.fingerprint, usage, spent, latency_ms, attempts, shape_sent=fell_back)  # fmt: skip
         attempt = Attempt(key, wall, latency_ms, 200, None, None, spent, request_id)
-        await till.writer.write(attempt, answer, *till.budget.spend(spent))
-        return completion_of(order, answer, _redacted(reading, till.terms.secrets))
+        posted = till.writer.post(attempt, answer, *till.budget.spend(spent))
+        await posted.written
+        return Bought(completion_of(order, answer, _redacted(reading, till.terms.secrets)), posted.durable)
     except _Try as failed:
         spent = _cost_of_failure(failed, order.request, till)
         _settle_permit(failed.error, permit, till)
@@ -243,13 +253,12 @@ def falls_back(error: TeacherError, request: TeacherRequest, till: Till, sent: S
     return True
 
 
-async def _give_up(
-    order: Order, key: str, till: Till, error: TeacherError, attempts: int, seconds: float
-) -> Completion:
+async def _give_up(order: Order, key: str, till: Till, error: TeacherError, attempts: int, seconds: float) -> Bought:
     words = redact(str(error), till.terms.secrets)
     failure = Failure(key, error.kind, words, attempts)
-    await till.writer.write(failure)
-    return failed_completion(order, failure, seconds * 1000)
+    posted = till.writer.post(failure)
+    await posted.written
+    return Bought(failed_completion(order, failure, seconds * 1000), posted.durable)
 
 
 def completion_of(order: Order, answer: Answer, reading: Reading | None = None) -> Completion:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from distill.records.completion import Completion
-from distill.teachers.call import Stopped, Till, buy_one, completion_of_entry
+from distill.teachers.call import Bought, Stopped, Till, buy_one, completion_of_entry
 from distill.teachers.journal.protocol import Entry, Intent, Release
 from distill.teachers.protocol import Order
 from distill.teachers.replay import recorded_completion
@@ -26,14 +26,24 @@ class _Wanted(NamedTuple):
     key: str
 
 
+class _Landed(NamedTuple):
+    place: int
+    bought: Bought
+
+
 class Purchase:
-    """One run over orders. `stopping` turns True when it is to end early; calls in flight still land."""
+    """One run over orders. `stopping` turns True when it is to end early; calls in flight still land.
+
+    A worker sends its next request when the journal has the last answer: a killed process sends again at most what was
+    in flight. The answers wait for the disk beside that, as many as there are workers at most.
+    """
 
     def __init__(self, concurrency: int, grace_s: float) -> None:
         self.stopping = False
         self._concurrency = concurrency
         self._grace_s = grace_s
         self._queue: asyncio.Queue[_Wanted | None] = asyncio.Queue(2 * _CLAIM_BATCH)
+        self._landed: asyncio.Queue[_Landed | None] = asyncio.Queue(concurrency)
         self._owed: set[str] = set()
         """Keys that this purchase may hold a claim on: asked for, and neither settled nor known to be another's."""
 
@@ -46,7 +56,8 @@ class Purchase:
             StoreError: the journal cannot be written.
         """
         tasks = [asyncio.create_task(self._feed(orders, till, sink))]
-        tasks += [asyncio.create_task(self._work(till, sink)) for _ in range(self._concurrency)]
+        tasks += [asyncio.create_task(self._work(till)) for _ in range(self._concurrency)]
+        tasks.append(asyncio.create_task(self._hand_on(till, sink)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
             error = next((task.exception() for task in done if task.exception() is not None), None)
@@ -89,15 +100,24 @@ class Purchase:
             await self._queue.put(want)
         return [want for want, result in zip(wanted, results, strict=True) if result == "held"]
 
-    async def _work(self, till: Till, sink: Sink) -> None:
+    async def _work(self, till: Till) -> None:
         while (want := await self._queue.get()) is not None:
             if self.stopping:
                 raise Stopped
-            completion = await buy_one(want.order, want.key, till)
+            bought = await buy_one(want.order, want.key, till)
             self._owed.discard(want.key)
-            if completion.error_kind is not None:
-                till.ledger.errors[completion.error_kind] += 1
-            sink(want.place, completion)
+            await self._landed.put(_Landed(want.place, bought))
+        await self._landed.put(None)
+
+    async def _hand_on(self, till: Till, sink: Sink) -> None:
+        """Hand on what is on the disk, in the order of arrival, until every worker has ended."""
+        for _ in range(self._concurrency):
+            while (landed := await self._landed.get()) is not None:
+                await landed.bought.durable
+                completion = landed.bought.completion
+                if completion.error_kind is not None:
+                    till.ledger.errors[completion.error_kind] += 1
+                sink(landed.place, completion)
 
     async def _stop(self, tasks: list[asyncio.Task[None]], till: Till, grace_s: float) -> None:
         """Send nothing more, let what is in flight land, then give back what was not sent."""

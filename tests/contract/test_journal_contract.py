@@ -196,6 +196,15 @@ def test_a_batch_is_carried_out_in_its_order(journal):
     assert results[1] is results[4] is results[6] is None
 
 
+def test_a_batch_of_any_size_is_carried_out_as_one(journal):
+    intents = [intent_of(number) for number in range(1203)]
+    journal.apply([*intents[:1100], *(answer_of(intent.key) for intent in intents[:1003])])
+    results = journal.apply([*intents, intents[-1]])
+    assert [result.answer.key for result in results[:1003]] == [intent.key for intent in intents[:1003]]
+    assert results[1003:] == ["held"] * 97 + ["claimed"] * 103 + ["held"]
+    assert (journal.stats().answered, journal.stats().unsettled, journal.verify()) == (1003, 200, [])
+
+
 def test_an_answer_survives_a_late_failure_and_a_second_answer(journal):
     journal.apply([INTENT, ANSWER, Failure(KEY, "timeout", "late", 3)])
     journal.apply([Answer(KEY, b"other", "m-2", None, None, Usage(), 0.0, 1.0, 1)])

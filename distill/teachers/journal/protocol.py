@@ -162,11 +162,21 @@ class JournalStats:
 class Journal(Protocol):
     """Every teacher call, paid once. Shared by threads (one writer at a time) and by processes."""
 
-    def apply(self, writes: Sequence[Write]) -> list[Result]:
-        """Carry out writes in one durable transaction; an Intent gives a Claim or the Entry there is, a Draw a Grant.
+    def apply(self, writes: Sequence[Write], *, durable: bool = True) -> list[Result]:
+        """Carry out writes in one transaction; an Intent gives a Claim or the Entry there is, a Draw a Grant.
+
+        A killed process loses nothing that was applied. What is not `durable` may be lost by a power cut until `sync`.
 
         Raises:
             StoreError: the journal is damaged, or cannot be written.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Make all that was applied before the call durable; another thread may apply meanwhile.
+
+        Raises:
+            StoreError: the disk did not take it, now or before.
         """
         ...
 

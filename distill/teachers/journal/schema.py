@@ -34,19 +34,21 @@ PUT_OWNER = "INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UP
 SELECT_OWNERS = "SELECT owner, host, pid, born, expires FROM owners"
 DELETE_OWNER = "DELETE FROM owners WHERE owner = ?"
 
-SELECT_STATE = "SELECT state, owner, error_kind, error, attempts FROM requests WHERE key = ?"
-INSERT_REQUEST = "INSERT INTO requests VALUES (?, ?, ?, ?, ?, 'intended', ?, ?, ?, NULL, NULL, 0)"
-TAKE_REQUEST = "UPDATE requests SET state = 'intended', owner = ?, updated = ? WHERE key = ?"
-SETTLE_REQUEST = "UPDATE requests SET state = 'answered', owner = NULL, updated = ?, attempts = ? WHERE key = ?"
+SELECT_STATES = "SELECT key, state, owner, error_kind, error, attempts FROM requests WHERE key IN "
+INSERT_REQUESTS = """INSERT INTO requests
+                     (key, sample, provider, model, request, state, owner, created, updated)"""
+TAKE_REQUESTS = "UPDATE requests SET state = 'intended', owner = ?, updated = ? WHERE key IN "
+SETTLE_REQUESTS = """UPDATE requests SET state = 'answered', owner = NULL, updated = ?, attempts =
+                     (SELECT attempts FROM answers WHERE answers.key = requests.key) WHERE key IN """
 FAIL_REQUEST = """UPDATE requests SET state = 'failed', owner = NULL, updated = ?, error_kind = ?, error = ?,
                   attempts = ? WHERE key = ? AND state <> 'answered'"""
 RELEASE_REQUEST = "UPDATE requests SET owner = NULL, updated = ? WHERE key = ? AND owner = ? AND state = 'intended'"
 DROP_UNSENT = """DELETE FROM requests WHERE owner = ? AND state = 'intended' AND key = ?
                  AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.key = requests.key)"""
 
-INSERT_ANSWER = "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-SELECT_ANSWER = "SELECT * FROM answers WHERE key = ?"
-INSERT_ATTEMPT = "INSERT INTO attempts VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_ANSWERS = "INSERT OR IGNORE INTO answers"
+SELECT_ANSWERS = "SELECT * FROM answers WHERE key IN "
+INSERT_ATTEMPTS = "INSERT INTO attempts"
 
 COUNT_STATES = "SELECT state, count(*) FROM requests GROUP BY state"
 COUNT_ATTEMPTS = "SELECT coalesce(error_kind, ''), count(*), coalesce(sum(cost_usd), 0) FROM attempts GROUP BY 1"

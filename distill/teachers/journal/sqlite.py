@@ -1,42 +1,36 @@
 """The embedded journal: SQLite in WAL mode, safe to share between processes.
 
-`synchronous=FULL`: an answer costs money and a lost one is bought again, so each commit is on the disk before the
-answer counts. Commits are grouped by the writer, so this costs one fsync for all that arrived meanwhile.
+An answer costs money and a lost one is bought again, so it is on the disk before it counts. Commit and fsync are two
+steps: after the commit the operating system has the answer, and a killed process loses nothing; `sync` makes it outlast
+a power cut, and may wait in a thread of its own while the next answers are committed.
 """
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from distill.errors import StoreError
 from distill.records.json import Json
 from distill.teachers.journal import purses, schema
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.protocol import (
-    PERMANENT_KINDS,
-    Answer,
     Attempt,
-    Claim,
     Entry,
-    Failure,
     Intent,
     JournalStats,
-    Note,
     PurseState,
     Record,
-    Release,
     Result,
     Write,
 )
+from distill.teachers.journal.sqlite_writes import Desk, adopt_all, read_entries, write_all
 from distill.teachers.journal.stored import (
-    answer_row,
-    dump_request,
     exported,
     find_damage,
     find_forgery,
@@ -59,7 +53,7 @@ class SqliteJournal:
         self.path = path
         self._clock = clock
         self._lock = threading.RLock()
-        self._closed = False
+        self._closed = self._sync_failed = False
         self._owner: Owner | None = None if read_only else new_owner()
         self._books = purses.Books("" if self._owner is None else self._owner.name)
         self._host = host_name()
@@ -71,17 +65,29 @@ class SqliteJournal:
             self._db.close()
             raise
 
-    def apply(self, writes: Sequence[Write]) -> list[Result]:
+    def apply(self, writes: Sequence[Write], *, durable: bool = True) -> list[Result]:
         now, others = self._clock(), purses.part(writes)
         with self._guarded():
             with self._transaction():
                 live = self._live_owners(now) if any(isinstance(write, Intent) for write in others) else set[str]()
-                results: list[Claim | Entry | None] = [self._write(write, now, live) for write in others]
+                desk = Desk("" if self._owner is None else self._owner.name, now, live)
+                results = write_all(self._db, others, desk)
                 carried = self._books.carry_out(writes, purses.Teller(self.notes, lambda: self._live_owners(now)))
-                for note in carried.notes:
-                    self._write(note, now, live)
+                write_all(self._db, carried.notes, desk)
             self._books.keep(carried)
+        if durable:
+            self.sync()
         return purses.join(writes, results, carried)
+
+    def sync(self) -> None:
+        if self._sync_failed:  # a later fsync says nothing of the pages that an earlier one lost
+            raise StoreError(f"{self.path}: the disk did not take the journal; look at the disk, then run again")
+        try:
+            _sync_file(self.path.with_name(f"{self.path.name}-wal"))
+        except OSError as error:
+            self._sync_failed = True
+            raise StoreError(f"{self.path}: the disk did not take the journal: {error}; look at the disk, then run "
+                             f"again") from error  # fmt: skip
 
     def beat(self) -> None:
         owner = self._owner
@@ -91,13 +97,8 @@ class SqliteJournal:
                 self._db.execute(schema.PUT_OWNER, values)
 
     def lookup(self, keys: Iterable[str]) -> dict[str, Entry]:
-        found: dict[str, Entry] = {}
         with self._guarded():
-            for key in keys:
-                entry = self._entry(key, self._db.execute(schema.SELECT_STATE, (key,)).fetchone())
-                if entry is not None:
-                    found[key] = entry
-        return found
+            return read_entries(self._db, keys)
 
     def note(self, name: str) -> str | None:
         with self._guarded():
@@ -141,12 +142,14 @@ class SqliteJournal:
         with self._guarded():
             for row in self._db.execute(schema.SELECT_ALL):
                 tries = [Attempt(*attempt) for attempt in self._db.execute(schema.SELECT_ATTEMPTS, (row[0],))]
-                answer = self._db.execute(schema.SELECT_ANSWER, (row[0],)).fetchone()
+                answer = self._db.execute(f"{schema.SELECT_ANSWERS}(?)", (row[0],)).fetchone()
                 yield record_of(row, None if answer is None else read_answer(answer), tries)
 
     def adopt(self, records: Sequence[Record]) -> int:
         with self._guarded(), self._transaction():
-            return sum(self._adopt(record) for record in records)
+            new_answers = adopt_all(self._db, records)
+        self.sync()
+        return new_answers
 
     def workers(self) -> int:
         with self._guarded():
@@ -184,66 +187,6 @@ class SqliteJournal:
                 for statement in schema.CREATE.split(";"):
                     self._db.execute(statement)
                 self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(schema.SCHEMA_VERSION),))
-
-    def _write(self, write: purses.Other, now: float, live: set[str]) -> Claim | Entry | None:
-        match write:
-            case Intent():
-                return self._claim(write, now, live)
-            case Attempt():
-                self._db.execute(schema.INSERT_ATTEMPT, write)
-            case Answer():
-                self._db.execute(schema.INSERT_ANSWER, answer_row(write, now))
-                self._db.execute(schema.SETTLE_REQUEST, (now, write.attempts, write.key))
-            case Failure(key, kind, error, attempts):
-                self._db.execute(schema.FAIL_REQUEST, (now, kind, error, attempts, key))
-            case Release(keys):
-                self._release(keys, now)
-            case Note(name, None):
-                self._db.execute(schema.DELETE_META, (f"note:{name}",))
-            case Note(name, value):
-                self._db.execute(schema.PUT_META, (f"note:{name}", value))
-        return None
-
-    def _release(self, keys: tuple[str, ...], now: float) -> None:
-        owner = "" if self._owner is None else self._owner.name
-        self._db.executemany(schema.DROP_UNSENT, [(owner, key) for key in keys])
-        self._db.executemany(schema.RELEASE_REQUEST, [(now, key, owner) for key in keys])
-
-    def _claim(self, intent: Intent, now: float, live: set[str]) -> Claim | Entry:
-        row = self._db.execute(schema.SELECT_STATE, (intent.key,)).fetchone()
-        owner = "" if self._owner is None else self._owner.name
-        if row is None:
-            request = intent.request
-            values = (intent.key, intent.sample, request.provider, request.model, dump_request(request))
-            self._db.execute(schema.INSERT_REQUEST, (*values, owner, now, now))
-            return "claimed"
-        entry = self._entry(intent.key, row)
-        if entry is not None:
-            return entry
-        if row[0] == "intended" and row[1] in live:
-            return "held"
-        self._db.execute(schema.TAKE_REQUEST, (owner, now, intent.key))
-        return "claimed"
-
-    def _adopt(self, record: Record) -> int:
-        intent, answer = record.intent, record.answer
-        request = (intent.request.provider, intent.request.model, dump_request(intent.request), record.state)
-        ends = (record.created, record.updated, record.error_kind, record.error, record.tries)
-        self._db.execute(schema.ADOPT_REQUEST, (intent.key, intent.sample, *request, *ends))
-        self._db.executemany(schema.ADOPT_ATTEMPT, record.attempts)
-        if answer is None:
-            return 0
-        return self._db.execute(schema.INSERT_ANSWER, answer_row(answer, record.updated)).rowcount
-
-    def _entry(self, key: str, row: tuple[Any, ...] | None) -> Entry | None:
-        if row is None or row[0] == "intended":
-            return None
-        if row[0] == "answered":
-            answer = self._db.execute(schema.SELECT_ANSWER, (key,)).fetchone()
-            if answer is None:
-                raise sqlite3.DatabaseError(f"{key} is marked answered, but its answer is missing")
-            return Entry(key, read_answer(answer), None)
-        return Entry(key, None, Failure(key, row[2], row[3], row[4])) if row[2] in PERMANENT_KINDS else None
 
     def _live_owners(self, now: float) -> set[str]:
         return {
@@ -287,9 +230,24 @@ def _connect(path: Path, *, read_only: bool) -> sqlite3.Connection:
     try:
         if not read_only:
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA cache_size = -4000")
     except BaseException:
         db.close()
         raise
     return db
+
+
+def _sync_file(path: Path) -> None:
+    """Put a file's pages on the disk, whoever wrote them.
+
+    SQLite's locks are on other files, so opening and closing this one releases none of them.
+    """
+    fd = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(fd) if _DATASYNC is None else _DATASYNC(fd)
+    finally:
+        os.close(fd)
+
+
+_DATASYNC: Callable[[int], None] | None = getattr(os, "fdatasync", None)

@@ -1,4 +1,4 @@
-"""Group commit: one thread writes to the journal for all coroutines, so that an fsync serves everyone who waits."""
+"""Group commit: one thread commits for all coroutines and another waits for the disk, so an fsync serves everyone."""
 
 from __future__ import annotations
 
@@ -6,23 +6,39 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypeVar
 
-from distill.errors import StoreError
 from distill.teachers.journal.owner import LEASE_S
 from distill.teachers.journal.protocol import Journal, Result, Write
 
 _BEAT_S = LEASE_S / 4
-_LINGER_S = 0.002
-"""Waiting this long for company costs 4% of a fast call and saves half of the commits and thread switches."""
 Results = list[Result]
+T = TypeVar("T")
+
+
+class Posted(NamedTuple):
+    """What becomes of writes; both raise `StoreError` when the journal cannot be written.
+
+    `written` resolves when a killed process no longer loses them, `durable` when a power cut does not either. Durable
+    ones resolve in the order of their writes.
+    """
+
+    written: asyncio.Future[Results]
+    durable: asyncio.Future[Results]
 
 
 class _Job(NamedTuple):
     writes: Sequence[Write]
-    done: asyncio.Future[Results]
+    posted: Posted
+
+
+class _Done(NamedTuple):
+    """Jobs that were committed, with the results of their writes in a row."""
+
+    jobs: list[_Job]
+    results: Results
 
 
 class GroupWriter:
@@ -31,68 +47,101 @@ class GroupWriter:
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._committed: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._work, name="journal-writer", daemon=True)
+        self._threads = [
+            threading.Thread(target=work, name=f"journal-{name}", daemon=True)
+            for name, work in (("writer", self._write_all), ("sync", self._sync_all))
+        ]
 
     async def __aenter__(self) -> Self:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
                         trace: TracebackType | None) -> None:  # fmt: skip
         self._jobs.put(None)
-        await asyncio.to_thread(self._thread.join)
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
     def write(self, *writes: Write) -> asyncio.Future[Results]:
         """Queue writes; the future resolves when they are durable.
 
         The future raises `StoreError` when the journal cannot be written.
         """
-        done: asyncio.Future[Results] = self._loop.create_future()
-        self._jobs.put(_Job(writes, done))
-        return done
+        return self.post(*writes).durable
 
-    def _work(self) -> None:
+    def post(self, *writes: Write) -> Posted:
+        """Queue writes, for a caller that goes on when they are written and waits for the disk later."""
+        posted = Posted(self._loop.create_future(), self._loop.create_future())
+        self._jobs.put(_Job(writes, posted))
+        return posted
+
+    def _write_all(self) -> None:
         last_beat = time.monotonic()
         open_ = True
-        while open_:
-            jobs, open_ = self._take()
-            try:
-                if time.monotonic() - last_beat > _BEAT_S:
-                    self._journal.beat()
-                    last_beat = time.monotonic()
-                results = self._journal.apply([write for job in jobs for write in job.writes]) if jobs else []
-            except StoreError as error:
-                self._loop.call_soon_threadsafe(_fail, jobs, error)
-            else:
-                if jobs:
-                    self._loop.call_soon_threadsafe(_resolve, jobs, results)
-
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for work, then take all there is; the flag is False when the writer is to end."""
-        jobs: list[_Job] = []
         try:
-            job = self._jobs.get(timeout=_BEAT_S)
-            if job is not None:
-                time.sleep(_LINGER_S)
-            while job is not None:
-                jobs.append(job)
-                job = self._jobs.get_nowait()
-        except queue.Empty:
-            return jobs, True
-        return jobs, False
+            while open_:
+                jobs, open_ = _take(self._jobs)
+                try:
+                    if time.monotonic() - last_beat > _BEAT_S:
+                        self._journal.beat()
+                        last_beat = time.monotonic()
+                    self._commit(jobs)
+                except Exception as error:  # noqa: BLE001  (it belongs to those who wait, in the other thread)
+                    self._tell(_fail, jobs, error)
+        finally:
+            self._committed.put(None)
+
+    def _commit(self, jobs: list[_Job]) -> None:
+        if jobs:
+            results = self._journal.apply([write for job in jobs for write in job.writes], durable=False)
+            done = _Done(jobs, results)
+            self._committed.put(done)
+            self._tell(_resolve, [job.posted.written for job in jobs], done)
+
+    def _sync_all(self) -> None:
+        open_ = True
+        while open_:
+            dones, open_ = _take(self._committed)
+            try:
+                if dones:
+                    self._journal.sync()
+            except Exception as error:  # noqa: BLE001  (likewise)
+                self._tell(_fail, [job for done in dones for job in done.jobs], error)
+            else:
+                for done in dones:
+                    self._tell(_resolve, [job.posted.durable for job in done.jobs], done)
+
+    def _tell(self, what: Callable[..., None], *about: object) -> None:
+        self._loop.call_soon_threadsafe(what, *about)
 
 
-def _resolve(jobs: list[_Job], results: Results) -> None:
+def _take(waiting: queue.SimpleQueue[T | None]) -> tuple[list[T], bool]:
+    """Wait for work, then take all there is; the flag is False when the thread is to end."""
+    taken: list[T] = []
+    try:
+        item = waiting.get(timeout=_BEAT_S)
+        while item is not None:
+            taken.append(item)
+            item = waiting.get_nowait()
+    except queue.Empty:
+        return taken, True
+    return taken, False
+
+
+def _resolve(futures: list[asyncio.Future[Results]], done: _Done) -> None:
     start = 0
-    for job in jobs:
+    for future, job in zip(futures, done.jobs, strict=True):
         end = start + len(job.writes)
-        if not job.done.done():
-            job.done.set_result(results[start:end])
+        if not future.done():
+            future.set_result(done.results[start:end])
         start = end
 
 
-def _fail(jobs: list[_Job], error: StoreError) -> None:
-    for job in jobs:
-        if not job.done.done():
-            job.done.set_exception(error)
+def _fail(jobs: list[_Job], error: Exception) -> None:
+    for future in (future for job in jobs for future in job.posted):
+        if not future.done():
+            future.set_exception(error)
+            future.exception()  # a caller may wait for one of the two only

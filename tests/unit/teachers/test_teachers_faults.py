@@ -163,13 +163,13 @@ def test_an_interrupt_while_claims_are_written_gives_them_back(serve, teach, ord
     teacher = teach(serve(latency_ms=5).url)
     write, claims = teacher.journal.apply, []
 
-    def interrupted(writes):
+    def interrupted(writes, *, durable):
         fresh = [w for w in writes if isinstance(w, Intent)]
         claims.extend(fresh)
         if fresh and len(claims) == 128:  # once: a second interrupt would mean "now, whatever it costs"
             _thread.interrupt_main()
             time.sleep(0.3)  # the claims are written after the purchase has been told to end
-        return write(writes)
+        return write(writes, durable=durable)
 
     monkeypatch.setattr(teacher.journal, "apply", interrupted)
     with pytest.raises(KeyboardInterrupt):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, exists, update
@@ -23,15 +23,13 @@ from distill.teachers.journal.protocol import (
 )
 from distill.teachers.journal.purses import Other
 from distill.teachers.journal.stored import ANSWER_COLUMNS, answer_row, dump_request
-
-_RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3}
-"""Writes of one rank may be carried out together; a batch is cut where the rank falls."""
+from distill.teachers.journal.stretches import stretches
 
 
 def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> list[Claim | Entry | None]:
     """Carry out writes as if one by one; each Intent gives a Claim or an Entry, everything else None."""
     results: list[Claim | Entry | None] = []
-    for part in _parts(writes):
+    for part in stretches(writes):
         intents = [write for write in part if isinstance(write, Intent)]
         results += claim_all(connection, intents, desk) if intents else []
         results += [None] * (len(part) - len(intents))
@@ -43,18 +41,6 @@ def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> li
             if isinstance(note, Note):
                 _put_note(connection, note)
     return results
-
-
-def _parts(writes: Sequence[Other]) -> Iterator[list[Other]]:
-    """Cut a batch into stretches whose order of kinds is that of `write_all`."""
-    part: list[Other] = []
-    for write in writes:
-        if part and _RANK[type(write)] < _RANK[type(part[-1])]:
-            yield part
-            part = []
-        part.append(write)
-    if part:
-        yield part
 
 
 def _put_attempts(connection: Connection, attempts: Sequence[Attempt]) -> None:
