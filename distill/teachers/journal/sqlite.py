@@ -80,6 +80,11 @@ class SqliteJournal:
         return purses.join(writes, results, carried)
 
     def sync(self) -> None:
+        """Put the write-ahead log on the disk; takes no lock, so that another thread may commit meanwhile.
+
+        Raises:
+            StoreError: the disk did not take it, now or before.
+        """
         if self._sync_failed:  # a later fsync says nothing of the pages that an earlier one lost
             raise StoreError(f"{self.path}: the disk did not take the journal; look at the disk, then run again")
         try:
