@@ -60,7 +60,7 @@ def show(title: str, header: list[str], rows: list[list[object]]) -> None:
 
 
 def run_planted(rows: int = 20_000) -> None:
-    from fakes import planted
+    from fakes import planted, planted_models
 
     told = ("not_refusal", "hedge", "error_text", "repetition", "pii")
     table = [
@@ -72,8 +72,9 @@ def run_planted(rows: int = 20_000) -> None:
             f"{100 * planted.measure_messages(found.filter):.2f}%" if found.filter in told else "",
             found.note,
         ]
-        for found in planted.measure_all(rows)
+        for found in [*planted.measure_all(rows), planted_models.measure_judge(), planted_models.measure_meanings()]
     ]
+    table += [[f"`{name}`", "", "", "", "", why] for name, why in planted_models.ELSEWHERE.items()]
     show(
         f"planted: {rows:,} clean rows, 1% of each defect",
         ["filter", "planted", "recall", "clean rows dropped", "customers' own words dropped", ""],

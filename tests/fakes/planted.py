@@ -520,10 +520,17 @@ def measure_messages(name: str) -> float:
     return sum(not verdict.keep for verdict in verdicts) / len(verdicts)
 
 
+MEASURED_APART: dict[str, Callable[[int], Found]] = {
+    "schema_repairable": measure_repairs,
+    "self_consistency": lambda rows: measure_votes("self_consistency", rows),
+    "teachers_agree": lambda rows: measure_votes("teachers_agree", rows),
+    "exact_duplicate": lambda rows: measure_copies("exact_duplicate", rows),
+    "near_duplicate": lambda rows: measure_copies("near_duplicate", rows),
+    "contamination": measure_contamination,
+}
+"""Filters whose defect is more than a change of one row."""
+
+
 def measure_all(rows: int) -> list[Found]:
-    """Measure every filter that has a truth to be measured against."""
-    found = [measure(name, rows) for name in PLANTS]
-    found.append(measure_repairs(rows))
-    found += [measure_votes(name, rows) for name in ("self_consistency", "teachers_agree")]
-    found += [measure_copies(name, rows) for name in ("exact_duplicate", "near_duplicate")]
-    return [*found, measure_contamination(rows)]
+    """Measure every filter that needs no model."""
+    return [*(measure(name, rows) for name in PLANTS), *(each(rows) for each in MEASURED_APART.values())]

@@ -1,4 +1,4 @@
-"""Held-out rows leave the split as vectors; rows that mean the same are kept out of training by them, and only by them."""
+"""Held-out rows leave the split as vectors, and rows that mean the same are kept out of training by them alone."""
 
 from __future__ import annotations
 

