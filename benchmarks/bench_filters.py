@@ -1,7 +1,7 @@
 """Filters against their promises: planted and real defects, speed beside peers, memory. One table each.
 
     python benchmarks/bench_filters.py            everything; peers (filter_peers.py) get environments of their own
-    python benchmarks/bench_filters.py speed      only that part: planted, real, speed, chain
+    python benchmarks/bench_filters.py speed rensa   only that part: planted, real, speed, chain
 
 A million rows in bounded memory: bench_engine.py.
 Each measurement of speed runs in a process of its own, whose peak memory is the kernel's count.
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -135,10 +136,10 @@ def child_dedup(path: str) -> None:
     print(json.dumps({**facts, "grown_kb": peak_kb() - before}))
 
 
-def run_speed() -> None:
+def run_speed(names: Iterable[str]) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        peers = {name: install(name) for name in PEERS}
+        peers = {name: install(name) for name in names}
         for rows in (20_000, 100_000):
             path = make_texts_file(rows, folder)
             size = sum(len(text.encode()) for text in json.loads(path.read_text(encoding="utf-8")))
@@ -236,10 +237,10 @@ def main(words: list[str]) -> None:
     parts = {
         "planted": run_planted,
         "real": run_real,
-        "speed": run_speed,
+        "speed": lambda: run_speed([name for name in PEERS if name in words] or PEERS),
         "chain": lambda: run_chain_speed(100_000, "chain"),
     }
-    for part in wanted:
+    for part in (word for word in wanted if word not in PEERS):
         parts[part]()
 
 

@@ -52,7 +52,7 @@ for i, m in enumerate(MinHash.bulk([[w.encode() for w in set(t.lower().split())]
 import numpy as np, xxhash
 from collections import defaultdict
 random = np.random.default_rng(1)
-a, b = (random.integers(1, 1 << 32, (128, 1), np.uint64) for _ in range(2))
+a, b = (random.integers(1, 1 << 63, (128, 1), np.uint64) * 2 + 1 for _ in range(2))
 bands = [defaultdict(list) for _ in range(32)]
 for i, text in enumerate(texts):
     words = np.array([xxhash.xxh32_intdigest(w.encode()) for w in set(text.lower().split())] or [0], np.uint64)
