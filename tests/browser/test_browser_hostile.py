@@ -119,7 +119,9 @@ def test_hostile_rows_go_the_whole_road_and_hurt_nobody(browser: Any, tmp_path: 
         row["text"] = f"{PAYLOADS[number % len(PAYLOADS)]} {row['text']}".replace("\0", "")
     rows[3]["text"] += MEGABYTE
     path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
-    code, out, err = project.call("run", "small.yaml", "--set", "student.overlong=truncate", "--set", "student.epochs=1")
+    code, out, err = project.call(
+        "run", "small.yaml", "--set", "student.overlong=truncate", "--set", "student.epochs=1"
+    )
     assert code in (0, 3, 4, 7), out + err
     report = (project.directory / "runs/small/latest/report.html").resolve()
     page = visit(browser, report)

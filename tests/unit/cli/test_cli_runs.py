@@ -90,6 +90,29 @@ def test_runs_lists_newest_first(project, cli) -> None:
     ]
 
 
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_line_per_run_fits_the_terminal_and_no_id_is_cut(width: int) -> None:
+    from rich.console import Console
+
+    from distill.cli.runs import draw
+
+    row = {"run": "20261124-185424-84d338", "name": "a-very-long-name-of-a-config",
+           "teacher": "[bold]gpt\x1b[2J",
+           "student": "all-MiniLM-L6-v2", "metric": "accuracy", "student_score": 0.69583333, "teacher_score": 0.9979,
+           "verdict": "inconclusive", "cost_usd": 12.345}  # fmt: skip
+    console = Console(width=width)
+    with console.capture() as captured:
+        console.print(draw([row, row | {"verdict": None, "cost_usd": None, "student_score": None}], width))
+    lines = captured.get().rstrip().splitlines()
+    assert len(lines) == 4
+    assert all(len(line) <= width for line in lines)
+    assert all("20261124-185424-84d338" in line for line in lines[1:3])
+    assert "0.696 / 0.998" in lines[1]
+    assert "inconclusive" in lines[1]
+    assert "$12.35" in lines[1] or "$12.34" in lines[1]
+    assert ("[bold]gpt\\x1b" in lines[1]) == (width == 140)
+
+
 def test_a_report_is_the_artifacts_page(project, cli, tmp_path: Path) -> None:
     directory = project.add_run("r1")
     runs = ("--runs-dir", project.runs_dir)
