@@ -22,12 +22,14 @@ from distill.stages.filter import FILTER, FilterStageConfig
 from distill.stages.gate import GATE, GateStageConfig
 from distill.stages.generate import GENERATE, GenerateConfig
 from distill.stages.ingest import INGEST, IngestConfig
+from distill.stages.panel_facts import NamedTerms
 from distill.stages.report import REPORT, ReportConfig
 from distill.stages.split import OPEN, SEALED, SPLIT, SplitConfig
 from distill.stages.surroundings import Surroundings
 from distill.stages.teacher_identity import TeacherIdentity, identify_teacher
 from distill.stages.train import TRAIN, TrainConfig
 from distill.tasks.prompts import input_columns
+from distill.teachers import name_teachers
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +53,18 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
         UsageError: a filter needs what this run does not have.
     """
     config = loaded.pipeline
-    check_chain(config.filters, config.teacher, config.student)
-    check_regenerate(config.regenerate, config.filters, config.teacher)
-    teacher = identify_teacher(config.teacher, loaded.base_dir)
+    check_chain(config.filters, config.panel, config.student)
+    check_regenerate(config.regenerate, config.filters, config.panel)
+    teachers = tuple(identify_teacher(teacher, loaded.base_dir) for teacher in config.panel)
     channels = find_channels(config, loaded.runtime)
     columns = input_columns(config.task)
     nodes = (
         _ingest(loaded, columns),
         _split(config),
-        Node(GENERATE, GenerateConfig(config.task, (teacher,)), {}, {"split": Input("split", OPEN)}),
+        Node(GENERATE, GenerateConfig(config.task, teachers), {}, {"split": Input("split", OPEN)}),
         Node(
             FILTER,
-            _filter(config, (teacher,)),
+            _filter(config, teachers),
             filter_versions(config.filters),
             {"split": Input("split", OPEN), "generate": Input("generate")},
         ),
@@ -72,7 +74,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
             {},
             {"split": Input("split", OPEN), "kept": Input("filter")},
         ),
-        _evaluate(config, teacher, channels),
+        _evaluate(config, teachers[0], channels),
         Node(
             GATE,
             GateStageConfig(
@@ -99,9 +101,9 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
     surroundings = Surroundings(
         runtime=loaded.runtime,
         base_dir=loaded.base_dir,
-        teachers=(config.teacher,),
+        teachers=config.panel,
         filters=config.filters,
-        budget_usd=budget_usd if budget_usd is not None else config.teacher.budget_usd,
+        budget_usd=budget_usd if budget_usd is not None else config.reference_teacher.budget_usd,
         purse=purse or plan.keys["generate"],
     )
     return Composition(config, loaded.runtime, plan, surroundings, loaded.base_dir)
@@ -181,16 +183,15 @@ def _evaluate(config: PipelineConfig, teacher: TeacherIdentity, channels: Mappin
 
 
 def _report(config: PipelineConfig) -> ReportConfig:
-    base = config.student.base
+    base, panel = config.student.base, config.panel
     name = base if isinstance(base, str) else f"tiny {base.layers}x{base.hidden_size}"
     return ReportConfig(
         name=config.name,
         task=config.task.output,
-        teacher=config.teacher.model,
+        teachers=tuple(NamedTerms(name, t.terms) for name, t in zip(name_teachers(panel), panel, strict=True)),
         student=f"{name} ({config.student.kind})",
         base=name,
         costs=config.costs,
-        terms=config.teacher.terms,
-        price_is_assumption=config.teacher.price_is_assumption or config.teacher.provider == "rehearsal",
+        price_is_assumption=panel[0].price_is_assumption or panel[0].provider == "rehearsal",
         seeds={"student": config.student.seed, "data": config.data.seed, "evaluate": config.evaluate.seed},
     )

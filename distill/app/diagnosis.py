@@ -24,8 +24,8 @@ def diagnose(config: Path | None, state_dir: Path, *, offline: bool = False) -> 
     """Check the machine, and the config when one is given. Imports no torch, sends no example; `offline`: nothing."""
     findings = [_check_python(), *_check_packages(), _check_gpu(), _check_memory(), _check_disk(state_dir)]
     loaded, problem = _load(config)
-    teacher = None if loaded is None else loaded.pipeline.teacher
-    named = () if teacher is None or teacher.provider != "openai" else (teacher.api_key_env,)
+    panel = () if loaded is None else loaded.pipeline.panel
+    named = tuple(teacher.api_key_env for teacher in panel if teacher.provider == "openai")
     findings += [_check_key(name, needed=name in named) for name in dict.fromkeys((*named, *KEY_VARIABLES))]
     if config is not None:
         findings.append(Finding(str(config), "fail" if problem else "ok", problem or "valid"))

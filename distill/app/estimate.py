@@ -1,34 +1,84 @@
-"""What the teacher will be asked, in calls, tokens and dollars, less what the journal already holds. Sends nothing."""
+"""What the teachers will be asked, in calls, tokens and dollars, less what the journal already holds. Sends nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from distill.app.composition import Composition
 from distill.records.example import Example
 from distill.sources import read_source
+from distill.stages.generate import unanswered
 from distill.stages.ingest import heldout_source
 from distill.tasks.prompts import input_columns, render_teacher
-from distill.teachers import build_requests, estimate
+from distill.teachers import Estimate, TeacherConfig, build_requests, estimate, name_teachers
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
-    """Teacher calls to come; dollars are None when the price is unknown."""
+class TeacherSpending:
+    """Calls to one teacher to come; dollars are None when the price is unknown."""
 
+    teacher: str
     calls: int
     journal_hits: int
     input_tokens: int
     usd_low: float | None
     usd_high: float | None
     seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def describe(self) -> str:
+        """Say in one line what this teacher would cost."""
+        low, high = self.usd_low, self.usd_high
+        usd = "unknown price" if low is None or high is None else f"${low:.4f} to ${high:.4f}"
+        return (
+            f"{self.teacher}: {self.calls} calls ({self.journal_hits} answers already paid), {usd}, "
+            f"about {self.seconds:.0f} s"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """Calls to come, the reference teacher's first. They are asked at the same time."""
+
+    teachers: tuple[TeacherSpending, ...]
     heldout_rows: int
-    warnings: tuple[str, ...]
+
+    @property
+    def calls(self) -> int:
+        """Calls to all of them."""
+        return sum(one.calls for one in self.teachers)
+
+    @property
+    def usd_low(self) -> float | None:
+        """Dollars at least; None where a price is unknown."""
+        return _add([one.usd_low for one in self.teachers])
+
+    @property
+    def usd_high(self) -> float | None:
+        """Dollars at most; None where a price is unknown."""
+        return _add([one.usd_high for one in self.teachers])
+
+    def total(self) -> TeacherSpending:
+        """Return all of them as one."""
+        return TeacherSpending(
+            teacher="teacher" if len(self.teachers) == 1 else f"{len(self.teachers)} teachers",
+            calls=self.calls,
+            journal_hits=sum(one.journal_hits for one in self.teachers),
+            input_tokens=sum(one.input_tokens for one in self.teachers),
+            usd_low=self.usd_low,
+            usd_high=self.usd_high,
+            seconds=max(one.seconds for one in self.teachers),
+            warnings=tuple(warning for one in self.teachers for warning in one.warnings),
+        )
 
 
 def estimate_spending(composition: Composition) -> Spending:
-    """Estimate what the teacher would be asked, minus what the journal already holds.
+    """Estimate what the teachers would be asked, minus what the journal already holds.
+
+    The held-out rows are asked of the reference teacher alone. Where they are still to be drawn from the pool, the
+    others are counted with their share of it.
 
     Raises:
         DataError: a source cannot be read, or a prompt cannot be rendered.
@@ -39,21 +89,41 @@ def estimate_spending(composition: Composition) -> Spending:
     heldout: list[Example] = []
     if config.data.heldout.source is not None:
         heldout = read_source(heldout_source(config.data), columns, composition.base_dir).examples
-    wanted = [example for example in pool + heldout if example.teacher_output is None]
-    schema: Any = config.task.schema_ if config.task.output == "json" else None
-    conversations = [render_teacher(config.task, example.columns) for example in wanted]
-    found = estimate(
-        build_requests(conversations, config.teacher, schema=schema), config.teacher, runtime=composition.runtime
-    )
-    share = config.data.heldout.fraction or 0.0
-    size = config.data.heldout.size or round(share * len(pool))
-    return Spending(
-        calls=found.calls,
+    drawn = config.data.heldout.size or round((config.data.heldout.fraction or 0.0) * len(pool))
+    share = 1 - min(drawn, len(pool)) / max(1, len(pool))
+    reference, *others = config.panel
+    names = name_teachers(config.panel)
+    found = [_word(names[0], _estimate([*pool, *heldout], reference, composition))]
+    for name, teacher in zip(names[1:], others, strict=True):
+        found.append(_word(name, _estimate(unanswered(pool), teacher, composition), 1.0 if heldout else share))
+    return Spending(tuple(found), len(heldout) or drawn)
+
+
+def _estimate(examples: Sequence[Example], teacher: TeacherConfig, composition: Composition) -> Estimate:
+    task = composition.config.task
+    schema: Any = task.schema_ if task.output == "json" else None
+    wanted = [example for example in examples if example.teacher_output is None]
+    conversations = [render_teacher(task, example.columns) for example in wanted]
+    return estimate(build_requests(conversations, teacher, schema=schema), teacher, runtime=composition.runtime)
+
+
+def _word(name: str, found: Estimate, share: float = 1.0) -> TeacherSpending:
+    """Return an estimate of which only `share` of all rows will be asked; what is paid already is part of it."""
+    every = found.calls + found.journal_hits
+    calls = min(found.calls, max(0, round(share * every) - found.journal_hits))
+    part = calls / found.calls if found.calls else 1.0
+    return TeacherSpending(
+        teacher=name,
+        calls=calls,
         journal_hits=found.journal_hits,
-        input_tokens=found.input_tokens,
-        usd_low=found.usd_low,
-        usd_high=found.usd_high,
-        seconds=found.seconds,
-        heldout_rows=len(heldout) or size,
+        input_tokens=round(part * found.input_tokens),
+        usd_low=None if found.usd_low is None else part * found.usd_low,
+        usd_high=None if found.usd_high is None else part * found.usd_high,
+        seconds=part * found.seconds,
         warnings=found.warnings,
     )
+
+
+def _add(amounts: Sequence[float | None]) -> float | None:
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if len(known) == len(amounts) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -15,6 +15,7 @@ from distill.app.execute import forecast_run
 from distill.app.overlap import audit_overlap, find_impossible_gates
 from distill.app.power import plan_power
 from distill.app.purse import BudgetLeft, read_budget
+from distill.app.sunset import find_sunsets
 from distill.engine.runner import Forecast
 from distill.filters import RegenerateConfig
 from distill.teachers import OPENAI_URL, TeacherConfig
@@ -51,7 +52,7 @@ class Outlook:
     destination: str
     overlap: dict[str, Any] | None = None
     days_to_sunset: int | None = None
-    """Days until the teacher is switched off, where `teacher.sunset` states the day; 0 or less: it is off."""
+    """Days until the first teacher is switched off, by `sunset` or its server's listing; 0 or less: it is off."""
     budget: BudgetLeft | None = None
     """None where there is no budget."""
     again: AskingAgain | None = None
@@ -59,14 +60,15 @@ class Outlook:
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
-        cost = {"low": self.spending.usd_low, "high": self.spending.usd_high}
+        total = self.spending.total()
         return {
             "stages": [asdict(stage) for stage in self.stages],
-            "cost_usd": cost,
-            "calls": self.spending.calls,
-            "journal_hits": self.spending.journal_hits,
-            "input_tokens": self.spending.input_tokens,
-            "teacher_seconds": round(self.spending.seconds, 1),
+            "cost_usd": {"low": total.usd_low, "high": total.usd_high},
+            "calls": total.calls,
+            "journal_hits": total.journal_hits,
+            "input_tokens": total.input_tokens,
+            "teacher_seconds": round(total.seconds, 1),
+            "teachers": [asdict(one) for one in self.spending.teachers],
             "power": list(self.power),
             "warnings": list(self.warnings),
             "destination": self.destination,
@@ -77,17 +79,14 @@ class Outlook:
         }
 
     def describe_spending(self) -> str:
-        """Say in one line what the teacher would cost."""
-        low, high = self.spending.usd_low, self.spending.usd_high
-        usd = "unknown price" if low is None or high is None else f"${low:.4f} to ${high:.4f}"
-        return (
-            f"teacher: {self.spending.calls} calls ({self.spending.journal_hits} answers already paid), {usd}, "
-            f"about {self.spending.seconds:.0f} s{'' if self.budget is None else f'; {self.budget.describe()}'}"
-        )
+        """Say what the teacher would cost in one line; where there are several, in one for each and one for all."""
+        each = self.spending.teachers if len(self.spending.teachers) > 1 else ()
+        left = "" if self.budget is None else f"; {self.budget.describe()}"
+        return "\n".join([self.spending.total().describe() + left, *(f"  {one.describe()}" for one in each)])
 
 
 def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outlook:
-    """Foresee a run; reads data and journal, sends nothing.
+    """Foresee a run; reads data and journal, and at most asks servers which models they list.
 
     Raises:
         DataError: a source cannot be read.
@@ -97,21 +96,18 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
     stages = tuple(forecast_run(composition))
     audit = audit_overlap(composition)
     shared = None if audit is None else audit.describe()
-    teacher = composition.config.teacher
-    days_left = count_days_to_sunset(teacher, datetime.now(UTC).date())
-    said = [*config_warnings, *spending.warnings, *warnings, *find_impossible_gates(composition)]
+    panel = composition.config.panel
+    sunsets = find_sunsets(panel, datetime.now(UTC).date())
+    said = [*config_warnings, *spending.total().warnings, *warnings, *find_impossible_gates(composition)]
     said += [shared] if shared else []
-    if days_left is not None:
-        word = f"is switched off in {days_left} days" if days_left > 0 else "is switched off: a run would stop (exit 6)"
-        said.append(f"{teacher.model!r} {word} ({teacher.sunset})")
     return Outlook(
         stages,
         spending,
         power,
-        tuple(said),
-        name_destination(teacher),
+        (*said, *(sunset.describe() for sunset in sunsets)),
+        "\n".join(dict.fromkeys(name_destination(teacher) for teacher in panel)),
         None if audit is None else asdict(audit),
-        days_left,
+        min((sunset.days_left for sunset in sunsets), default=None),
         read_budget(composition),
         foresee_asking_again(composition.config.regenerate, spending),
     )
@@ -121,16 +117,11 @@ def foresee_asking_again(config: RegenerateConfig | None, spending: Spending) ->
     """Price one percent of rejected answers; None where they are not sent back."""
     if config is None:
         return None
-    answers = spending.calls + spending.journal_hits
-    calls = math.ceil(answers * config.max_attempts / 100)
-    known = spending.usd_high is not None and spending.calls > 0
-    usd = cast("float", spending.usd_high) / spending.calls * calls if known else None
+    total = spending.total()
+    calls = math.ceil((total.calls + total.journal_hits) * config.max_attempts / 100)
+    known = total.usd_high is not None and total.calls > 0
+    usd = cast("float", total.usd_high) / total.calls * calls if known else None
     return AskingAgain(config.max_attempts, calls, usd)
-
-
-def count_days_to_sunset(teacher: TeacherConfig, today: date) -> int | None:
-    """Return the days until the stated sunset; None where none is stated (`auto` asks the server when a run starts)."""
-    return (teacher.sunset - today).days if isinstance(teacher.sunset, date) else None
 
 
 def name_destination(teacher: TeacherConfig) -> str:

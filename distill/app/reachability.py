@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from distill.app.findings import Finding
 from distill.config import LoadedConfig
 from distill.errors import DistillError
-from distill.teachers import open_teacher
+from distill.teachers import TeacherConfig, open_teacher
 
 HUB_URL = "https://huggingface.co"
 TIMEOUT_S = 4.0
@@ -29,14 +29,14 @@ class _Asked(NamedTuple):
 
 
 def check_network(loaded: LoadedConfig | None, *, now: Callable[[], float] = time.time) -> list[Finding]:
-    """Ask the hub (`HF_ENDPOINT`) and, with a config, its teacher; compare their clock with this machine's."""
+    """Ask the hub (`HF_ENDPOINT`) and, with a config, its teachers; compare their clock with this machine's."""
     hub_url = os.environ.get("HF_ENDPOINT", HUB_URL)
     hub = _ask(hub_url)
     findings = [_word_hub(hub_url, hub)]
     clocks = [hub.clock_s]
     if loaded is not None:
-        findings.append(_check_teacher(loaded))
-        url = loaded.pipeline.teacher.base_url
+        findings += [_check_teacher(loaded, teacher) for teacher in loaded.pipeline.panel]
+        url = loaded.pipeline.reference_teacher.base_url
         clocks.append(_ask(url.rstrip("/") + "/models").clock_s if url and hub.clock_s is None else None)
     told = next((clock for clock in clocks if clock is not None), None)
     return [*findings, _word_clock(told, now())]
@@ -82,8 +82,7 @@ def _word_clock(told_s: float | None, now_s: float) -> Finding:
     )
 
 
-def _check_teacher(loaded: LoadedConfig) -> Finding:
-    config = loaded.pipeline.teacher
+def _check_teacher(loaded: LoadedConfig, config: TeacherConfig) -> Finding:
     subject = f"teacher {config.model}"
     if config.provider == "rehearsal":
         return Finding(subject, "ok", "a rehearsal: it is started with the run")

@@ -15,7 +15,8 @@ from distill.records.json import dump_canonical
 from distill.sources import read_source
 from distill.tasks.prompts import input_columns, render_teacher
 from distill.tasks.stand_in import make_stand_in
-from distill.teachers.config import PriceConfig
+from distill.teachers.config import PriceConfig, TeacherConfig
+from distill.teachers.roster import name_teachers
 
 REHEARSAL_MODEL = "rehearsal"
 FREE = PriceConfig(input=0.0, output=0.0)
@@ -29,7 +30,7 @@ class Rehearsal(NamedTuple):
 
 
 def rehearsed(loaded: LoadedConfig) -> Rehearsal:
-    """Return the config with the rehearsal teacher in place of the real one; a rehearsal config stays as it is.
+    """Return the config with rehearsal teachers in place of the real ones; a rehearsal config stays as it is.
 
     The stand-in knows the answers that the data itself carries (gold, recorded answers), written to a file under
     the state directory; to other inputs it gives the answer of the nearest one it knows. Where no row carries any,
@@ -38,18 +39,28 @@ def rehearsed(loaded: LoadedConfig) -> Rehearsal:
     Raises:
         DataError: a source cannot be read, or a prompt cannot be rendered from its rows.
     """
-    teacher = loaded.pipeline.teacher
-    if teacher.provider == "rehearsal":
-        return Rehearsal(loaded, len(teacher.knowledge))
+    panel = loaded.pipeline.panel
+    if all(teacher.provider == "rehearsal" for teacher in panel):
+        return Rehearsal(loaded, sum(len(teacher.knowledge) for teacher in panel))
     examples = _read_examples(loaded)
     known = sum(_answer_of(example) is not None for example in examples)
     file = _write_knowledge(loaded, examples)
-    changed = teacher.model_copy(
+    knowledge = Path(os.path.relpath(file, loaded.base_dir)).as_posix()
+    stand_ins = tuple(_stand_in(*pair, knowledge) for pair in zip(panel, name_teachers(panel), strict=True))
+    pipeline = loaded.pipeline.with_panel(stand_ins)
+    pipeline = pipeline.model_copy(update={"name": f"{loaded.pipeline.name}-rehearsal"})
+    return Rehearsal(loaded.with_pipeline(pipeline), known)
+
+
+def _stand_in(teacher: TeacherConfig, name: str, knowledge: str) -> TeacherConfig:
+    if teacher.provider == "rehearsal":
+        return teacher
+    return teacher.model_copy(
         update={
             "provider": "rehearsal",
-            "model": f"{REHEARSAL_MODEL}/{teacher.model}",
+            "model": f"{REHEARSAL_MODEL}/{name}",
             "base_url": None,
-            "knowledge": (Path(os.path.relpath(file, loaded.base_dir)).as_posix(),),
+            "knowledge": (knowledge,),
             "knowledge_input": "question",
             "knowledge_answer": "answer",
             "price": FREE,
@@ -60,8 +71,6 @@ def rehearsed(loaded: LoadedConfig) -> Rehearsal:
             "terms": teacher.terms.model_copy(update={"training_on_outputs": "allowed", "source": "a rehearsal"}),
         }
     )
-    pipeline = loaded.pipeline.model_copy(update={"name": f"{loaded.pipeline.name}-rehearsal", "teacher": changed})
-    return Rehearsal(loaded.with_pipeline(pipeline), known)
 
 
 def _read_examples(loaded: LoadedConfig) -> list[Example]:

@@ -22,7 +22,8 @@ def confirm_spending(composition: Composition, until: str | None, ask: Callable[
     Raises:
         UsageError: the person said no.
     """
-    if ask is None or not sys.stdin.isatty() or composition.config.teacher.provider != "openai":
+    is_paid = any(teacher.provider == "openai" for teacher in composition.config.panel)
+    if ask is None or not sys.stdin.isatty() or not is_paid:
         return
     if not any(
         line.status == "will run" and line.stage in ("generate", "evaluate") for line in forecast_run(composition)

@@ -26,7 +26,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "run": run.id,
         "name": run.facts["name"],
-        "teacher": config["teacher"]["model"],
+        "teacher": " + ".join(teacher["model"] for teacher in config.get("teachers") or [config["teacher"]]),
         "student": _base_name(config["student"]["base"]),
         "metric": metric,
         "student_score": student,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path as FilePath
 
@@ -23,6 +23,7 @@ from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import TASK_VARIABLES, check_templates, template_columns
 from distill.teachers.config import TeacherConfig
+from distill.teachers.roster import find_twin
 
 BASELINES = ("majority", "linear_probe", "base", "few_shot")
 Found = Iterator[tuple[Path, str]]
@@ -34,30 +35,36 @@ class Sections:
 
     task: TaskConfig | None = None
     data: DataConfig | None = None
-    teacher: TeacherConfig | None = None
+    teachers: dict[Path, TeacherConfig] = field(default_factory=dict[Path, TeacherConfig])
+    """By their place in the file: `teacher`, or `teachers[0]` and so on."""
     student: StudentConfig | None = None
     evaluate: EvaluateConfig | None = None
     gate: GateConfig | None = None
 
+    @classmethod
+    def of(cls, sections: Mapping[str, BaseModel], teachers: dict[Path, TeacherConfig]) -> Sections:
+        """Put the valid sections in their places; those that nothing here is checked of are left out."""
+        known = {name: section for name, section in sections.items() if name in cls.__dataclass_fields__}
+        return cls(teachers=teachers, **known)  # type: ignore[arg-type]
 
-def check_sections(sections: dict[str, BaseModel], tree: Tree) -> list[Problem]:
+
+def check_sections(parts: Sections, tree: Tree) -> list[Problem]:
     """Return every contradiction between (and inside) the sections that are valid by themselves."""
-    names = Sections.__dataclass_fields__
-    parts = Sections(**{name: section for name, section in sections.items() if name in names})  # type: ignore[arg-type]
-    problems = [Problem(tree.where(path), show_path(path), message) for path, message in _contradictions(parts)]
+    found = [*_check_panel(parts.teachers, tree), *_contradictions(parts)]
+    problems = [Problem(tree.where(path), show_path(path), message) for path, message in found]
     if parts.task is not None:
         problems += _template_problems(parts.task, tree)
     return problems
 
 
-def find_warnings(sections: dict[str, BaseModel], tree: Tree, base_dir: FilePath) -> list[Problem]:
+def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Problem]:
     """Return what is allowed but will surprise: a base or a dataset without a revision."""
     found: list[tuple[Path, str]] = []
-    student, data = sections.get("student"), sections.get("data")
-    base = student.base if isinstance(student, StudentConfig) and student.revision is None else None
+    student, data = parts.student, parts.data
+    base = student.base if student is not None and student.revision is None else None
     if isinstance(base, str) and not (base_dir / base).exists():
         found.append((("student", "base"), "a hub model without `revision` may change under you; pin its commit"))
-    if isinstance(data, DataConfig):
+    if data is not None:
         for path, source in ((("data", "source"), data.source), (("data", "heldout", "source"), data.heldout.source)):
             if source is not None and source.startswith("hf:") and "@" not in source:
                 found.append((path, "a hub dataset without @revision may change under you; pin its commit"))
@@ -78,9 +85,9 @@ def _contradictions(parts: Sections) -> Found:
         yield from _check_leaks(parts.task, parts.data)
     if parts.student is not None:
         yield from _check_kind(parts.student, parts.task)
-        yield from _check_objective(parts.student, parts.teacher, parts.data)
-    if parts.teacher is not None:
-        yield from _check_teacher(parts.teacher)
+        yield from _check_objective(parts.student, tuple(parts.teachers.values()), parts.data)
+    for path, teacher in parts.teachers.items():
+        yield from _check_teacher(teacher, path)
     if parts.evaluate is not None:
         yield from _check_names(parts.evaluate)
     if parts.gate is not None:
@@ -145,15 +152,16 @@ def _check_kind(student: StudentConfig, task: TaskConfig | None) -> Found:
         yield ("student", "kind"), message
 
 
-def _check_objective(student: StudentConfig, teacher: TeacherConfig | None, data: DataConfig | None) -> Found:
+def _check_objective(student: StudentConfig, teachers: tuple[TeacherConfig, ...], data: DataConfig | None) -> Found:
     yield from _check_unbuilt(student)
     if student.objective.rationale > 0 and student.kind != "seq2seq":
         yield ("student", "objective", "rationale"), f"only for kind seq2seq, not {student.kind!r}"
-    if student.objective.soft > 0 and teacher is not None and student.objective.teacher_model is None:
+    if student.objective.soft > 0 and teachers and student.objective.teacher_model is None:
         recorded = data is not None and data.teacher_output is not None
-        votes = teacher.samples > 1 and student.kind == "classifier"
-        if teacher.top_logprobs == 0 and not votes and not recorded:
-            other = "teacher.samples > 1" if student.kind == "classifier" else "objective.teacher_model"
+        votes = sum(teacher.samples for teacher in teachers) > 1 and student.kind == "classifier"
+        if not any(teacher.top_logprobs for teacher in teachers) and not votes and not recorded:
+            is_classifier = student.kind == "classifier"
+            other = "teacher.samples > 1 or several teachers" if is_classifier else "objective.teacher_model"
             yield ("student", "objective", "soft"), f"soft targets need teacher.top_logprobs > 0 or {other}"
 
 
@@ -176,13 +184,35 @@ def _check_unbuilt(student: StudentConfig) -> Found:
         yield ("student", "objective", "hard"), "must be > 0 for seq2seq, or it never learns to answer"
 
 
-def _check_teacher(teacher: TeacherConfig) -> Found:
+def _check_panel(teachers: dict[Path, TeacherConfig], tree: Tree) -> Found:
+    """Refuse what makes no sense of several teachers, each in the place of the one that is too much."""
+    single, listed = tree.get(("teacher",)), tree.get(("teachers",))
+    if single is None and not listed:
+        yield ("teacher",), "is required (or several, under teachers)"
+    elif single is not None and listed:
+        yield ("teachers",), "give teacher or teachers, not both; the first of teachers is the reference teacher"
+    elif isinstance(listed, list) and len(listed) == 1:
+        yield ("teachers",), "one teacher is written as teacher: {...}; to ask it several times, use teacher.samples"
+    entries = [(path, teacher) for path, teacher in teachers.items() if path[0] == "teachers"]
+    for number, (path, teacher) in enumerate(entries):
+        twin = find_twin([one for _, one in entries], number)
+        if twin is not None:
+            first = show_path(entries[twin][0])
+            message = f"the very same as {first} (provider, host, model and temperature); to ask it again use samples"
+            yield (*path, "model"), message
+        if path != ("teachers", 0) and teacher.budget_usd is not None:
+            yield (*path, "budget_usd"), "the teachers share one budget: state it on the first, or with --budget"
+        if path != ("teachers", 0) and teacher.provider == "replay":
+            yield (*path, "provider"), "recorded answers (data.teacher_output) are the first teacher's: name it first"
+
+
+def _check_teacher(teacher: TeacherConfig, path: Path) -> Found:
     if teacher.smoke.min_accepted > teacher.smoke.rows:
-        yield ("teacher", "smoke", "min_accepted"), f"must be <= rows ({teacher.smoke.rows})"
+        yield (*path, "smoke", "min_accepted"), f"must be <= rows ({teacher.smoke.rows})"
     if teacher.provider == "rehearsal" and not teacher.knowledge:
-        yield ("teacher", "knowledge"), "the rehearsal teacher needs files with known answers"
+        yield (*path, "knowledge"), "the rehearsal teacher needs files with known answers"
     if not re.fullmatch(r"[A-Za-z_]\w*", teacher.api_key_env):
-        yield ("teacher", "api_key_env"), "must be the name of an environment variable, never the key itself"
+        yield (*path, "api_key_env"), "must be the name of an environment variable, never the key itself"
 
 
 def _check_names(evaluate: EvaluateConfig) -> Found:

@@ -8,6 +8,7 @@ from distill.config.pipeline import PipelineConfig
 from distill.config.secrets import hide_in_url, hide_secrets
 from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
+from distill.teachers.config import TeacherConfig
 
 
 def json_schema() -> dict[str, Any]:
@@ -17,6 +18,7 @@ def json_schema() -> dict[str, Any]:
     definitions = schema.setdefault("$defs", {})
     definitions.update(runtime.pop("$defs", {}))
     definitions["RuntimeConfig"] = runtime
+    schema["oneOf"] = [{"required": ["teacher"]}, {"required": ["teachers"]}]
     schema["properties"]["runtime"] = {"$ref": "#/$defs/RuntimeConfig", "description": RuntimeConfig.__doc__}
     task = definitions["TaskConfig"]["properties"]
     task["labels"]["anyOf"].append({"type": "string", "description": "Path of a file with one label a line."})
@@ -37,14 +39,22 @@ def json_schema() -> dict[str, Any]:
 
 
 def dump(config: PipelineConfig) -> dict[str, Json]:
-    """Return the config as plain JSON values, with whatever looks like a secret removed."""
+    """Return the config as plain JSON values, with whatever looks like a secret removed.
+
+    `teacher` is the reference teacher, also where there are several; `teachers` is there only then.
+    """
     values: dict[str, Json] = config.model_dump(mode="json", by_alias=True)
+    values |= {"teacher": None, "teachers": [_dump_teacher(config) for config in config.panel]}
     plain = _clean(values)
-    teacher = plain["teacher"] if isinstance(plain, dict) else None
-    if isinstance(teacher, dict) and isinstance(teacher["base_url"], str):
-        teacher["base_url"] = hide_in_url(teacher["base_url"])
     assert isinstance(plain, dict)
-    return plain
+    plain["teacher"] = plain["teachers"][0]
+    return plain if config.teachers else {name: value for name, value in plain.items() if name != "teachers"}
+
+
+def _dump_teacher(config: TeacherConfig) -> dict[str, Json]:
+    values: dict[str, Json] = config.model_dump(mode="json", by_alias=True)
+    url = values["base_url"]
+    return values | {"base_url": hide_in_url(url) if isinstance(url, str) else None}
 
 
 def _clean(value: Json) -> Any:  # noqa: ANN401  (JSON in, JSON out)

@@ -10,15 +10,16 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from distill.config.checks import check_sections, find_idle_settings, find_warnings
+from distill.config.checks import Sections, check_sections, find_idle_settings, find_warnings
 from distill.config.inclusions import include_files
 from distill.config.overrides import apply_environment, apply_overrides, expand_variables
 from distill.config.pipeline import PipelineConfig
 from distill.config.secrets import find_secrets
-from distill.config.tree import Tree, Value, read_tree
+from distill.config.tree import Path, Tree, Value, read_tree
 from distill.config.wording import suggest, word_errors
 from distill.errors import ConfigError, Problem
 from distill.records.runtime import RuntimeConfig
+from distill.teachers.config import TeacherConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def load_config(path: FilePath, overrides: Sequence[str], env: Mapping[str, str]
     return LoadedConfig(pipeline, runtime, base_dir, path, tuple(warnings))
 
 
-def _validate(tree: Tree) -> tuple[PipelineConfig | None, RuntimeConfig | None, list[Problem], dict[str, BaseModel]]:
+def _validate(tree: Tree) -> tuple[PipelineConfig | None, RuntimeConfig | None, list[Problem], Sections]:
     values = dict(tree.value) if isinstance(tree.value, dict) else {}
     runtime_value = values.pop("runtime", None)
     problems: list[Problem] = []
@@ -76,7 +77,8 @@ def _validate(tree: Tree) -> tuple[PipelineConfig | None, RuntimeConfig | None, 
         problems += word_errors(runtime.errors(include_url=False), tree, _Root, ("runtime",))
     pipeline = _try(PipelineConfig, values)
     if isinstance(pipeline, ValidationError):
-        problems += word_errors(pipeline.errors(include_url=False), tree, _Root)
+        found = [error for error in pipeline.errors(include_url=False) if error["loc"]]
+        problems += word_errors(found, tree, _Root)  # of the whole, `check_sections` says what is wrong, with its place
     sections = _valid_sections(values)
     broken = {problem.path for problem in problems + tree.problems}
     problems += [problem for problem in check_sections(sections, tree) if problem.path not in broken]
@@ -94,7 +96,7 @@ class _Root(PipelineConfig):
     runtime: RuntimeConfig = RuntimeConfig()
 
 
-def _valid_sections(values: dict[str, Value]) -> dict[str, BaseModel]:
+def _valid_sections(values: dict[str, Value]) -> Sections:
     """Validate each section by itself, so that a mistake in one does not hide those of another."""
     found: dict[str, BaseModel] = {}
     for name, info in PipelineConfig.model_fields.items():
@@ -106,7 +108,16 @@ def _valid_sections(values: dict[str, Value]) -> dict[str, BaseModel]:
         section = _try(model, values.get(name, {}))
         if not isinstance(section, ValidationError):
             found[name] = section
-    return found
+    return Sections.of(found, _valid_teachers(values))
+
+
+def _valid_teachers(values: dict[str, Value]) -> dict[Path, TeacherConfig]:
+    """Return the teachers that are valid by themselves, by their place in the file."""
+    listed = values.get("teachers")
+    places: dict[Path, Value] = {("teacher",): values["teacher"]} if values.get("teacher") is not None else {}
+    places |= {("teachers", index): value for index, value in enumerate(listed if isinstance(listed, list) else ())}
+    tried = {path: _try(TeacherConfig, value) for path, value in places.items()}
+    return {path: one for path, one in tried.items() if not isinstance(one, ValidationError)}
 
 
 def _try(model: type[Any], value: Value) -> Any:  # noqa: ANN401  (a model or its ValidationError)

@@ -49,16 +49,16 @@ def apply_environment(tree: Tree, env: Mapping[str, str]) -> list[Problem]:
 
 
 def expand_variables(tree: Tree, env: Mapping[str, str]) -> None:
-    """Expand `${NAME}` and `${NAME:-default}` in `runtime` and `teacher.base_url`, and nowhere else."""
-    sections = [("teacher", "base_url")]
-    runtime = tree.get(("runtime",))
-    if isinstance(runtime, dict):
-        sections += [("runtime", name) for name in runtime]
-    for section, name in sections:
-        parent = tree.get((section,))
+    """Expand `${NAME}` and `${NAME:-default}` in `runtime` and a teacher's `base_url`, and nowhere else."""
+    places: list[Path] = [("teacher", "base_url")]
+    listed, runtime = tree.get(("teachers",)), tree.get(("runtime",))
+    places += [("teachers", index, "base_url") for index in range(len(listed) if isinstance(listed, list) else 0)]
+    places += [("runtime", name) for name in (runtime if isinstance(runtime, dict) else ())]
+    for path in places:
+        parent, name = tree.get(path[:-1]), str(path[-1])
         value = parent.get(name) if isinstance(parent, dict) else None
         if isinstance(parent, dict) and isinstance(value, str):
-            parent[name] = _expand(tree, (section, name), value, env)
+            parent[name] = _expand(tree, path, value, env)
 
 
 def parse_path(text: str) -> Path | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Self
+
+from pydantic import Field, model_validator
 
 from distill.costs.config import CostsConfig
 from distill.filters import FilterSpec, RegenerateConfig
@@ -26,8 +28,10 @@ class PipelineConfig(Frozen):
     """What is asked and what a valid answer is."""
     data: DataConfig
     """Rows and the meaning of their columns."""
-    teacher: TeacherConfig
+    teacher: TeacherConfig | None = None
     """Who answers and how it is asked."""
+    teachers: tuple[TeacherConfig, ...] = ()
+    """In place of `teacher`: several who answer the rows that are trained on, the reference teacher first."""
     filters: tuple[FilterSpec, ...] = Field(default=tuple(FilterSpec(name=name) for name in DEFAULT_FILTERS))
     """Filters in order; each drop has a reason."""
     regenerate: RegenerateConfig | None = None
@@ -40,3 +44,23 @@ class PipelineConfig(Frozen):
     """The rules a student must pass."""
     costs: CostsConfig = CostsConfig()
     """Assumptions of the cost comparison."""
+
+    @property
+    def panel(self) -> tuple[TeacherConfig, ...]:
+        """All teachers, the reference teacher first; one where the file has `teacher`."""
+        return (self.teacher,) if self.teacher is not None else self.teachers
+
+    @property
+    def reference_teacher(self) -> TeacherConfig:
+        """The teacher that students are compared with, and that answers what they hand on."""
+        return self.panel[0]
+
+    def with_panel(self, panel: tuple[TeacherConfig, ...]) -> Self:
+        """Return the same config with other teachers in the places of its own."""
+        return self.model_copy(update={"teachers": panel} if self.teachers else {"teacher": panel[0]})
+
+    @model_validator(mode="after")
+    def _has_one_panel(self) -> Self:
+        if (self.teacher is None) == (not self.teachers):
+            raise ValueError("give `teacher` or `teachers`")
+        return self

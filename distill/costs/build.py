@@ -164,8 +164,9 @@ def _one_off(inputs: CostInputs, config: CostsConfig) -> OneOffCosts:
     asked = [entry.usd for entry in once if entry.stage == "evaluate"]
     evaluation = add_usd([compute_usd(inputs.evaluation_s, config), inputs.heldout.usd, *asked])
     judge = add_usd([entry.usd for entry in once if entry.stage != "evaluate"])
-    total = add_usd([inputs.teacher.usd, training, evaluation, judge])
-    return OneOffCosts(inputs.teacher.usd, training, evaluation, total, judge, inputs.paid_usd)
+    data = add_usd([one.usd for one in (inputs.teacher, *inputs.others)])
+    total = add_usd([data, training, evaluation, judge])
+    return OneOffCosts(data, training, evaluation, total, judge, inputs.paid_usd)
 
 
 def _monthly(

@@ -37,7 +37,8 @@ class CostInputs:
     """Everything measured that the costs of a run stand on.
 
     `threshold` is the confidence from which the student answers (None: it answers everything; infinity: nothing);
-    `heldout` is what the teacher's held-out answers cost; `extra` holds further ledger lines (judges, rivals);
+    `teacher` is the reference teacher, `others` answered only rows that are trained on; `heldout` is what the
+    reference teacher's held-out answers cost; `extra` holds further ledger lines (judges, rivals);
     `paid_usd` is the part of all teacher dollars that this very run paid (None: unknown), the rest was bought
     before and came from the journal; `warnings` are passed on.
     """
@@ -52,6 +53,7 @@ class CostInputs:
     heldout: TeacherLedger = NOTHING_BOUGHT
     paid_usd: float | None = None
     threshold: float | None = None
+    others: tuple[TeacherLedger, ...] = ()
     extra: tuple[LedgerEntry, ...] = ()
     warnings: tuple[str, ...] = ()
 

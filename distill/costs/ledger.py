@@ -25,13 +25,14 @@ class TokenPrice:
 
 @dataclass(frozen=True, slots=True)
 class TeacherLedger:
-    """What the answers that became training data cost.
+    """What one teacher's answers to the rows that are trained on cost.
 
     `input_tokens` includes the cached ones; `usd` includes `wasted_usd` (calls retried, failed or thrown away);
     `discarded_usd` is what the answers cost that a filter dropped (part of `usd`); `estimated_calls` counts calls
     whose tokens are ours because the provider reported none.
     """
 
+    name: str = ""
     calls: int = 0
     input_tokens: int = 0
     cached_input_tokens: int = 0

@@ -14,7 +14,7 @@ def list_ledger(
 ) -> tuple[LedgerEntry, ...]:
     """Return the lines; those paid once add up to `one_off.total_usd`, those paid monthly to `monthly.system_usd`."""
     return (
-        *_teacher_lines("generate", inputs.teacher, "teacher answers kept for training"),
+        *(line for one in (inputs.teacher, *inputs.others) for line in _training_lines(one, inputs)),
         *(entry for entry in inputs.extra if entry.per == "run"),
         LedgerEntry(
             "train", "training", one_off.training_usd, _say_seconds(inputs.training_s), seconds=inputs.training_s
@@ -29,6 +29,11 @@ def list_ledger(
         ),
         *_serving_lines(monthly, config, is_cascade=inputs.threshold is not None),
     )
+
+
+def _training_lines(bought: TeacherLedger, inputs: CostInputs) -> list[LedgerEntry]:
+    whose = f"answers of {bought.name}" if inputs.others else "teacher answers"
+    return _teacher_lines("generate", bought, f"{whose} kept for training")
 
 
 def _teacher_lines(stage: str, bought: TeacherLedger, note: str) -> list[LedgerEntry]:

@@ -5,16 +5,19 @@ from __future__ import annotations
 from distill.costs.breakeven import INTERVAL_SIGMA, RATE_SIGMA, BreakEven
 from distill.costs.config import CostsConfig
 from distill.costs.inputs import CostInputs
+from distill.costs.ledger import TeacherLedger
 from distill.costs.model import TeacherCosts
 
 
 def list_assumptions(inputs: CostInputs, config: CostsConfig) -> tuple[str, ...]:
     """Say what is stated and not measured, one line each."""
     lines = [f"traffic: {config.requests_per_day:,.0f} requests a day"]
-    if inputs.teacher.price_is_assumption:
-        lines.append(f"teacher's price is an assumption, not a bill{_name_source(inputs)}")
-    elif inputs.teacher.price_source:
-        lines.append(f"teacher's price: {inputs.teacher.price_source}")
+    for one in (inputs.teacher, *inputs.others):
+        whose = f"price of {one.name}" if inputs.others else "teacher's price"
+        if one.price_is_assumption:
+            lines.append(f"{whose} is an assumption, not a bill{_name_source(one)}")
+        elif one.price_source:
+            lines.append(f"{whose}: {one.price_source}")
     if config.student.usd_per_hour is not None:
         lines.append(
             f"serving machine: ${config.student.usd_per_hour:,.2f} an hour, busy {config.student.utilisation:.0%} of "
@@ -33,9 +36,8 @@ def list_assumptions(inputs: CostInputs, config: CostsConfig) -> tuple[str, ...]
     return tuple(lines)
 
 
-def _name_source(inputs: CostInputs) -> str:
-    source = inputs.teacher.price_source
-    return "" if source in ("", "assumption") else f": {source}"
+def _name_source(bought: TeacherLedger) -> str:
+    return "" if bought.price_source in ("", "assumption") else f": {bought.price_source}"
 
 
 def _assume_renewal(config: CostsConfig) -> str:
@@ -59,7 +61,9 @@ def list_warnings(
     """Say what is unknown and how to make it known; a number that is None always has its line here."""
     found = {
         "teacher's price unknown: set teacher.price": teacher.per_1k_usd is None,
-        "teacher's spend unknown: some answers have no price": inputs.teacher.usd is None,
+        "teacher's spend unknown: some answers have no price": any(
+            one.usd is None for one in (inputs.teacher, *inputs.others)
+        ),
         "teacher's spend on the held-out set unknown: some answers have no price": inputs.heldout.usd is None,
         "spend on models or judges beside the teacher unknown: state their prices (input_usd, output_usd)": any(
             entry.usd is None for entry in inputs.extra
@@ -81,4 +85,4 @@ def list_warnings(
 
 
 def _count_estimated(inputs: CostInputs) -> int:
-    return inputs.teacher.estimated_calls + inputs.heldout.estimated_calls
+    return sum(one.estimated_calls for one in (inputs.teacher, *inputs.others, inputs.heldout))

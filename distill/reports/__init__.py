@@ -20,6 +20,7 @@ from distill.reports.model import (
     SplitAudit,
     StageFacts,
     SystemScore,
+    TeacherFacts,
     TrainingPoint,
 )
 from distill.reports.render import render_report
@@ -43,6 +44,7 @@ __all__ = [
     "SplitAudit",
     "StageFacts",
     "SystemScore",
+    "TeacherFacts",
     "TrainingPoint",
     "answer_rows",
     "calibration_of",

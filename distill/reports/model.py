@@ -230,12 +230,35 @@ class Lineage:
 
 
 @dataclass(frozen=True, slots=True)
+class TeacherFacts:
+    """One of several teachers; the first is the reference teacher.
+
+    `answered` counts examples with a usable answer, `with_majority` those of them where most teachers said the same,
+    `with_reference` those of the `compared` where the reference teacher did; `kept` answers passed the filters.
+    """
+
+    name: str
+    answered: int
+    with_majority: int
+    compared: int
+    with_reference: int
+    kept: int
+    usd: float | None
+    price_source: str
+    terms: str
+    served: str | None = None
+    terms_source: str | None = None
+    sunset: str | None = None
+    days_left: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """One run, ready to be shown.
 
     `costs` is costs.json's object, or None. `student_alone` is what the gate says of the student without a
     fallback, where the decision is about the cascade. `reference` says what answers were scored against.
-    `primary_metric` is the metric of the headline.
+    `primary_metric` is the metric of the headline; `teachers` are named where there are several.
     """
 
     run: RunFacts
@@ -257,6 +280,7 @@ class ReportData:
     funnel: Funnel | None = None
     audit: SplitAudit | None = None
     looks: tuple[Look, ...] = ()
+    teachers: tuple[TeacherFacts, ...] = ()
     is_rehearsal: bool = False
     assumptions: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

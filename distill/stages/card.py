@@ -15,7 +15,7 @@ from distill.records.score import Score
 from distill.stages.card_facts import CardFacts
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
-from distill.teachers.config import TeacherConfig
+from distill.teachers import TeacherConfig, name_teachers
 
 if TYPE_CHECKING:
     from distill.metrics.threshold import ThresholdChoice
@@ -45,15 +45,17 @@ def write_card(
         facts: rows, filters, base and weights.
         choice: the fallback threshold, where there is one.
     """
-    answered = " and ".join(f"`{teacher.model}`" for teacher in teachers)
+    names = name_teachers(teachers)
+    answered = " and ".join(f"`{name}`" for name in names)
     sections = [
         f"---\n{write_metadata(student, scores.get('student', {}), facts)}\n---",
-        f"# A student of {teachers[0].model}",
+        f"# A student of {' and '.join(names)}",
         f"Taught by distill from the answers of {answered}.\n"
         f"Answers: {task.output}" + (f", one of {len(task.labels)} labels." if task.labels else "."),
         f"## On the sealed held-out set ({facts.heldout_rows} rows, sha256 `{facts.heldout_digest[:16]}…`)",
         _table(["system", *_columns(scores)], _score_rows(scores)),
-        "Intervals are 95%. `cascade` is the student where it is sure, the teacher elsewhere.",
+        "Intervals are 95%. `cascade` is the student where it is sure, the teacher elsewhere."
+        + (f" `teacher` is {names[0]}." if len(names) > 1 else ""),
         "## Use",
         _describe_threshold(choice),
         "## Training data",
@@ -156,10 +158,10 @@ def _describe_origin(teachers: Sequence[TeacherConfig], facts: CardFacts) -> lis
     lines = [f"base: {named}{at}" + (f", licence {base['licence']}" if base.get("licence") else "")]
     lines += [f"base file `{name}`: sha256 `{digest}`" for name, digest in sorted(base["hashes"].items())]
     lines += [f"weights `{name}`: sha256 `{digest}`" for name, digest in facts.weights.items()]
-    for teacher in teachers:
+    for name, teacher in zip(name_teachers(teachers), teachers, strict=True):
         source = f" ({teacher.terms.source})" if teacher.terms.source else ""
         stated = teacher.terms.training_on_outputs
-        lines.append(f"teacher `{teacher.model}`: training with its outputs is stated as {stated}{source}")
+        lines.append(f"teacher `{name}`: training with its outputs is stated as {stated}{source}")
     return lines + [f"{stage} artifact: `{key}`" for stage, key in sorted(facts.keys.items())]
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from distill.errors import UsageError
 from distill.filters import EmbeddingModel, FilterSpec, Losses, Question, RegenerateConfig, Reply, Services
 from distill.filters.judge import JudgeConfig, refuse_kin
+from distill.filters.teachers_agree import TeachersAgreeConfig
 from distill.records.completion import Completion
 from distill.records.frozen import Frozen
 from distill.records.json import Json
@@ -23,21 +24,39 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def check_chain(specs: Sequence[FilterSpec], teacher: TeacherConfig, student: StudentConfig) -> None:
+def check_chain(specs: Sequence[FilterSpec], panel: Sequence[TeacherConfig], student: StudentConfig) -> None:
     """Refuse, before anything is spent, a chain that this run cannot serve.
 
     Raises:
-        UsageError: a judge is of the teacher's family or has no endpoint, or a difficulty has no causal_lm to measure.
+        UsageError: a judge is of a teacher's family or has no endpoint, a vote wants more teachers than there are, or a
+            difficulty has no causal_lm to measure.
     """
     for spec in specs:
         if isinstance(spec.config, JudgeConfig):
-            refuse_kin(spec.config, {teacher.model})
-            judge_teacher(spec.config, teacher)
+            refuse_kin(spec.config, {teacher.model for teacher in panel})
+            judge_teacher(spec.config, panel[0])
+        if isinstance(spec.config, TeachersAgreeConfig):
+            _check_vote(spec.config, len(panel))
         if "losses" in spec.needs and student.kind != "causal_lm":
             raise UsageError(f"filter {spec.name} measures the loss of a causal_lm student, not of a {student.kind}")
 
 
-def check_regenerate(config: RegenerateConfig | None, specs: Sequence[FilterSpec], teacher: TeacherConfig) -> None:
+def _check_vote(vote: TeachersAgreeConfig, teachers: int) -> None:
+    """Refuse a vote that no example can take part in; with one teacher and nothing required it passes all.
+
+    Raises:
+        UsageError: there are fewer teachers than it wants.
+    """
+    if teachers < vote.min_teachers and (vote.required or teachers > 1):
+        raise UsageError(
+            f"filter teachers_agree wants {vote.min_teachers} teachers and the config names {teachers}: add some under "
+            f"`teachers`, or lower min_teachers"
+        )
+
+
+def check_regenerate(
+    config: RegenerateConfig | None, specs: Sequence[FilterSpec], panel: Sequence[TeacherConfig]
+) -> None:
     """Refuse, before anything is spent, to ask again where that can bring nothing.
 
     Raises:
@@ -45,7 +64,7 @@ def check_regenerate(config: RegenerateConfig | None, specs: Sequence[FilterSpec
     """
     if config is None:
         return
-    if teacher.provider == "replay":
+    if all(teacher.provider == "replay" for teacher in panel):
         raise UsageError("regenerate: a teacher of provider 'replay' answers nothing; leave regenerate out")
     if not any(spec.member.asks_again for spec in specs):
         raise UsageError("regenerate: no filter of this chain blames the answer, so nothing would be asked again")

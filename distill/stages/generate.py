@@ -1,4 +1,4 @@
-"""Generate: buy one teacher answer per row and sample, through the journal, within the budget.
+"""Generate: buy one answer per row, teacher and sample, through the journal, within the budget.
 
 The first rows are bought, parsed and filtered before the rest is (smoke before spend).
 """
@@ -6,8 +6,8 @@ The first rows are bought, parsed and filtered before the rest is (smoke before 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 import pyarrow as pa
@@ -16,7 +16,6 @@ from distill.engine.fingerprint import Plain
 from distill.engine.parquet import write_rows
 from distill.engine.stage import Context, Stage, Summary
 from distill.filters import run_chain
-from distill.records.completion import Completion
 from distill.records.example import Example
 from distill.records.json import Json
 from distill.records.tables import COMPLETIONS
@@ -28,7 +27,8 @@ from distill.stages.teacher_identity import TeacherIdentity
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_teacher
-from distill.teachers import Budget, Order, Progress, Standing, Teacher, TeacherConfig, build_requests, open_teacher
+from distill.teachers import Budget, Order, Progress, Standing, Teacher, TeacherConfig, build_requests, open_panel
+from distill.teachers.ledger import add_ledgers
 from distill.teachers.smoke import Outcome, check_prompt, judge
 
 
@@ -45,27 +45,36 @@ def run_generate(config: object, context: Context) -> Summary:
 
     Raises:
         BudgetExceededError: the next call could pass the budget; what was bought is kept.
-        TeacherError: the teacher cannot be used, or the smoke test failed.
+        TeacherError: a teacher cannot be used, or failed the smoke test.
     """
     config = cast("GenerateConfig", config)
     surroundings = surroundings_of(context)
     source = context.inputs["split"]
     examples = read_examples(source / "train.parquet") + read_examples(source / "validation.parquet")
-    orders = make_orders(examples, config.task, surroundings.teacher)
     budget = surroundings.budget
-    with open_teacher(
-        surroundings.teacher, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
-    ) as teacher:
-        standing = teacher.check()
-        try_first_rows(teacher, examples, orders, config.task, surroundings, budget)
-        completions = buy(teacher, orders, budget, context)
-        write_ledger(context, teacher, standing)
-        ledger = teacher.ledger
-    rows = [completion_row(completion) for completion in completions]
+    with open_panel(
+        surroundings.teachers, surroundings.runtime, task_labels=config.task.labels, resolve=surroundings.base_dir
+    ) as panel:
+        standings = panel.check()
+        orders = [
+            make_orders(examples if number == 0 else unanswered(examples), config.task, teacher.config)
+            for number, teacher in enumerate(panel.teachers)
+        ]
+        for teacher, mine in zip(panel.teachers, orders, strict=True):
+            try_first_rows(teacher, examples, mine, config.task, surroundings, budget)
+        bought = panel.buy(orders, budget=budget, on_progress=tell_progress(context))
+        write_ledger(context, panel.teachers, standings)
+        ledger = panel.ledger
+    rows = [completion_row(one, number) for number, completions in enumerate(bought) for one in completions]
     write_rows(rows, COMPLETIONS, context.output_dir / "completions.parquet")
-    failed = sum(completion.error_kind is not None for completion in completions)
+    failed = sum(row["error_kind"] is not None for row in rows)
     facts: dict[str, Plain] = {"failed": failed, "calls": ledger.calls, "journal_hits": ledger.journal_hits}
-    return Summary(rows_in=len(examples), rows_out=len(completions) - failed, cost_usd=ledger.usd, facts=facts)
+    return Summary(rows_in=len(examples), rows_out=len(rows) - failed, cost_usd=ledger.usd, facts=facts)
+
+
+def unanswered(examples: Sequence[Example]) -> list[Example]:
+    """Return the examples without their recorded answers, which are the reference teacher's."""
+    return [replace(example, teacher_output=None) for example in examples]
 
 
 def make_orders(examples: Sequence[Example], task: TaskConfig, teacher: TeacherConfig) -> list[Order]:
@@ -113,7 +122,8 @@ def try_first_rows(
     result = run_chain(table, row_wise, make_context(task_config))
     rejected = {row["id"]: row["reason"] for row in cast("list[dict[str, str]]", result.rejected.to_pylist())}
     rows = cast("list[dict[str, object]]", table.to_pylist())
-    judge([_outcome(row, rejected) for row in rows], smoke, labels=task_config.labels)
+    who = f" of {teacher.config.model!r}" if len(surroundings.teachers) > 1 else ""
+    judge([_outcome(row, rejected) for row in rows], smoke, labels=task_config.labels, who=who)
 
 
 def _outcome(row: Mapping[str, object], rejected: Mapping[str, str]) -> Outcome:
@@ -122,33 +132,41 @@ def _outcome(row: Mapping[str, object], rejected: Mapping[str, str]) -> Outcome:
     return Outcome(identity, answer, rejected.get(identity, ""), unknown)
 
 
-def buy(teacher: Teacher, orders: Sequence[Order], budget: Budget, context: Context) -> list[Completion]:
-    """Buy all orders, telling the run how far it is.
-
-    Raises:
-        BudgetExceededError: as above.
-        TeacherError: as above.
-    """
+def tell_progress(context: Context) -> Callable[[Progress], None]:
+    """Return what tells the run how far a purchase is."""
 
     def tell(progress: Progress) -> None:
         note = f"{progress.journal_hits} from the journal, {progress.errors} errors, ${progress.usd:.4f}"
         context.progress(progress.done, progress.total, note)
 
-    return teacher.buy(orders, budget=budget, on_progress=tell)
+    return tell
 
 
-def write_ledger(context: Context, teacher: Teacher, standing: Standing) -> None:
-    """Write what was spent by kind, at which price, and how the teacher stands, to ledger.json."""
-    price = teacher.price
-    body = {
-        "ledger": teacher.ledger.to_json(),
-        "price": price._asdict(),
-        "standing": asdict(standing),
-        "is_rehearsal": teacher.is_rehearsal,
-        "model": teacher.config.model,
+def write_ledger(context: Context, teachers: Sequence[Teacher], standings: Sequence[Standing]) -> None:
+    """Write what was spent by kind, at which price, and how each teacher stands, to ledger.json.
+
+    `ledger` adds up over `teachers`; price, standing and model at the top are the reference teacher's.
+    """
+    described = [describe_purchase(*pair) for pair in zip(teachers, standings, strict=True)]
+    body: dict[str, Json] = {
+        **described[0],
+        "ledger": add_ledgers(teacher.ledger for teacher in teachers).to_json(),
+        "is_rehearsal": any(teacher.is_rehearsal for teacher in teachers),
+        "teachers": described,
     }
     text = json.dumps(body, indent=1, sort_keys=True, default=str)
     (context.output_dir / "ledger.json").write_text(text, encoding="utf-8")
+
+
+def describe_purchase(teacher: Teacher, standing: Standing) -> dict[str, Json]:
+    """Return one teacher's entry of ledger.json."""
+    return {
+        "ledger": teacher.ledger.to_json(),
+        "price": cast("dict[str, Json]", teacher.price._asdict()),
+        "standing": cast("dict[str, Json]", asdict(standing)),
+        "is_rehearsal": teacher.is_rehearsal,
+        "model": teacher.config.model,
+    }
 
 
 GENERATE = Stage("generate", 2, run_generate)

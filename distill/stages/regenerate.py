@@ -104,9 +104,13 @@ class Regenerator:
         return [
             one
             for one in found
-            if len(self.history.get(one.place, ())) < self.config.max_attempts
-            and self.examples[one.place.id].teacher_output is None
+            if len(self.history.get(one.place, ())) < self.config.max_attempts and self._can_answer(one.place)
         ]
+
+    def _can_answer(self, place: Place) -> bool:
+        """Tell whether a live teacher gave the answer; recorded ones are the reference teacher's."""
+        recorded = place.teacher == 0 and self.examples[place.id].teacher_output is not None
+        return not recorded and self.surroundings.teachers[place.teacher].provider != "replay"
 
     def _buy(self, wanted: Sequence[Rejected], number: int, run: Context) -> None:
         config = self.surroundings.teachers[number]

@@ -31,11 +31,11 @@ from distill.reports import (
     render_report,
 )
 from distill.stages.gate import write_json
+from distill.stages.panel_facts import NamedTerms, gather_panel
 from distill.stages.report_costs import add_known, gather_costs, threshold_of
 from distill.stages.report_files import Files, read_files
 from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.stages.student_alone import judge_student_alone
-from distill.teachers.config import TermsConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,10 @@ class ReportConfig:
 
     name: str
     task: str
-    teacher: str
+    teachers: tuple[NamedTerms, ...]
     student: str
     base: str
     costs: CostsConfig
-    terms: TermsConfig
     price_is_assumption: bool
     seeds: dict[str, int]
 
@@ -81,14 +80,14 @@ def gather_report(
     decision = read_decision(files.gate)
     judged = {rule.of for rule in decision.rules if rule.policy == "block"}
     escalated = [row.escalated for row in rows if row.escalated is not None]
-    lineage = gather_lineage(files, context, config.terms, config.seeds)
+    lineage = gather_lineage(files, context, config.teachers[0].terms, config.seeds)
     return ReportData(
         run=RunFacts(
             name=config.name,
             id=context.key[:12],
             created=files.evaluation["finished"],
             task=config.task,
-            teacher=config.teacher,
+            teacher=" + ".join(named.name for named in config.teachers),
             student=config.student,
             train_rows=files.training["rows_trained"],
             heldout_rows=files.evaluation["heldout_rows"],
@@ -111,6 +110,7 @@ def gather_report(
         funnel=read_funnel(files, context),
         audit=read_audit(files),
         looks=gather_looks(files, context, config.student),
+        teachers=gather_panel(files, context.inputs, config.teachers),
         is_rehearsal=bool(files.generate["is_rehearsal"]),
         warnings=(*_filter_warnings(files), *decision.notes),
     )

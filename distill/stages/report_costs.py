@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
@@ -13,6 +14,15 @@ from distill.costs import CostInputs, LedgerEntry, TeacherLedger, rows_from_pred
 from distill.engine.parquet import read_table
 from distill.stages.report_files import Files
 from distill.stages.rivals import JUDGE
+
+
+class Answered(NamedTuple):
+    """Which answer: an example's, by which teacher, which sample, to which question."""
+
+    id: str
+    teacher: int
+    sample: int
+    key: str
 
 
 def gather_costs(
@@ -24,9 +34,12 @@ def gather_costs(
         StoreError: a table is damaged.
     """
     bought = read_table(inputs["generate"] / "completions.parquet")
+    kept = read_table(inputs["filter"] / "kept.parquet", [*Answered._fields, "cost_usd"])
     student = files.scores["systems"]["student"]
+    teacher, *others = _training_ledgers(files, bought, kept)
     return CostInputs(
-        teacher=_training_ledger(files, bought, price_is_assumption=price_is_assumption),
+        teacher=replace(teacher, price_is_assumption=price_is_assumption),
+        others=tuple(others),
         rows=rows_from_predictions(predictions),
         throughput_per_s=files.evaluation["throughput_per_s"],
         p50_ms=_value(student, "p50_latency_ms"),
@@ -59,7 +72,62 @@ def add_known(*amounts: float | None) -> float | None:
     return sum(known) if len(known) == len(amounts) else None
 
 
-def _training_ledger(files: Files, bought: pa.Table, *, price_is_assumption: bool) -> TeacherLedger:
+def _training_ledgers(files: Files, bought: pa.Table, kept: pa.Table) -> list[TeacherLedger]:
+    """Return what each teacher's answers cost, the reference teacher's first; of several, asking again is the last."""
+    entries = cast("Sequence[Mapping[str, Any]]", files.generate["teachers"])
+    if len(entries) == 1:
+        return [_training_ledger(files, bought)]
+    used = set(_places(kept))
+    ledgers = [_own_ledger(entry, bought, used, number) for number, entry in enumerate(entries)]
+    return [*ledgers, _again_ledger(files, bought, kept)] if files.regenerate else ledgers
+
+
+def _own_ledger(entry: Mapping[str, Any], bought: pa.Table, used: Set[Answered], number: int) -> TeacherLedger:
+    """Return what one of several teachers was paid for its first answers."""
+    places = _places(bought)
+    mine = bought.filter(pa.array([place.teacher == number for place in places], pa.bool_()))
+    lost = bought.filter(pa.array([place.teacher == number and place not in used for place in places], pa.bool_()))
+    ledger = entry["ledger"]
+    return TeacherLedger(
+        name=entry["model"],
+        calls=mine.num_rows,
+        input_tokens=_total(mine, "input_tokens"),
+        cached_input_tokens=_total(mine, "cached_input_tokens"),
+        output_tokens=_total(mine, "output_tokens"),
+        usd=add_known(*_costs(mine), ledger["wasted_usd"]),
+        wasted_usd=ledger["wasted_usd"],
+        discarded_usd=add_known(*_costs(lost)),
+        discarded_calls=lost.num_rows,
+        retried_calls=_retried(ledger),
+        estimated_calls=sum(mine.column("usage_estimated").to_pylist()),
+        price_source=str(entry["price"]["source"]),
+        price_is_assumption=bool(entry["is_rehearsal"]) or entry["price"]["source"] == "assumption",
+    )
+
+
+def _again_ledger(files: Files, bought: pa.Table, kept: pa.Table) -> TeacherLedger:
+    """Return what asking several teachers again cost; an answer that took another's place carries the cost of both."""
+    again, first = files.regenerate, set(_places(bought))
+    rescued = kept.filter(pa.array([place not in first for place in _places(kept)], pa.bool_()))
+    used = add_known(*_costs(rescued), None if again["replaced_usd"] is None else -again["replaced_usd"])
+    return TeacherLedger(
+        name="all teachers, asked again",
+        calls=again["answers"],
+        input_tokens=again["input_tokens"],
+        cached_input_tokens=again["cached_input_tokens"],
+        output_tokens=again["output_tokens"],
+        usd=again["usd"],
+        wasted_usd=0.0,
+        discarded_usd=add_known(again["usd"], None if used is None else -used),
+        discarded_calls=again["answers"] - rescued.num_rows,
+    )
+
+
+def _places(table: pa.Table) -> list[Answered]:
+    return [Answered(**row) for row in cast("list[Any]", table.select(list(Answered._fields)).to_pylist())]
+
+
+def _training_ledger(files: Files, bought: pa.Table) -> TeacherLedger:
     ledger, again = files.generate["ledger"], files.regenerate
     answers = again.get("answers", 0)
     return TeacherLedger(
@@ -74,7 +142,6 @@ def _training_ledger(files: Files, bought: pa.Table, *, price_is_assumption: boo
         retried_calls=_retried(ledger),
         estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
         price_source=str(files.generate["price"]["source"]),
-        price_is_assumption=price_is_assumption,
     )
 
 

@@ -175,7 +175,7 @@ def _buy(
             on_progress=lambda p: context.progress(p.done, p.total, note),
         )
         if keep_ledger:
-            write_ledger(context, seller, standing)
+            write_ledger(context, [seller], [standing])
         return Bought(completions, seller.ledger.usd, seller.ledger.to_json())
 
 

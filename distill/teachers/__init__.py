@@ -8,9 +8,11 @@ from distill.teachers.estimate import Estimate, estimate, journal_url
 from distill.teachers.journal import Journal, open_journal
 from distill.teachers.ledger import Ledger
 from distill.teachers.lifecycle import Standing
+from distill.teachers.panel import Panel, open_panel
 from distill.teachers.prices import Price, find_price
 from distill.teachers.protocol import Order, Progress
 from distill.teachers.requests import OPENAI_URL, build_requests, provider_identity
+from distill.teachers.roster import find_twin, name_teachers
 from distill.teachers.session import Teacher, open_teacher
 
 __all__ = [
@@ -20,6 +22,7 @@ __all__ = [
     "Journal",
     "Ledger",
     "Order",
+    "Panel",
     "Price",
     "Progress",
     "Standing",
@@ -28,8 +31,11 @@ __all__ = [
     "build_requests",
     "estimate",
     "find_price",
+    "find_twin",
     "journal_url",
+    "name_teachers",
     "open_journal",
+    "open_panel",
     "open_teacher",
     "provider_identity",
 ]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from distill.records.completion import Usage
 from distill.records.json import Json
@@ -79,3 +81,18 @@ class Ledger:
         tables = {"errors": self.errors, "attempts_by_error": self.attempts_by_error,
                   "models_served": self.models_served, "usd_by_kind": self.usd_by_kind}  # fmt: skip
         return counts | {name: dict(sorted(table.items())) for name, table in tables.items()}
+
+
+def add_ledgers(ledgers: Iterable[Ledger]) -> Ledger:
+    """Add ledgers up, table by table."""
+    total = Ledger()
+    for ledger in ledgers:
+        for name in (one.name for one in fields(Ledger)):
+            mine: Any = getattr(total, name)
+            other: Any = getattr(ledger, name)
+            if isinstance(mine, dict):
+                for kind in other:
+                    mine[kind] = mine.get(kind, 0) + other[kind]
+            else:
+                setattr(total, name, mine + other)
+    return total

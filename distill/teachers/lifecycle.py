@@ -41,8 +41,8 @@ def check_terms(config: TeacherConfig) -> None:
                            f"({config.terms.source or 'teacher.terms'})", kind="terms")  # fmt: skip
     if config.provider == "openai":
         raise TeacherError(
-            "teacher.terms.training_on_outputs is not stated: read the provider's terms and write "
-            "teacher.terms: {training_on_outputs: allowed, source: URL} before any answer is bought",
+            f"terms.training_on_outputs of the teacher {config.model!r} is not stated: read the provider's terms and "
+            "write terms: {training_on_outputs: allowed, source: URL} before any answer is bought",
             kind="terms",
         )
 
@@ -79,6 +79,12 @@ async def look(config: TeacherConfig, transport: Transport, secrets: tuple[str, 
     listed = None if not models else mine is not None
     unlisted = (f"{config.model!r} is not in the server's model listing",) if listed is False else ()
     return Standing(True, listed, standing.sunset, standing.days_left, standing.warnings + unlisted)
+
+
+def read_listed_day(body: bytes, model: str) -> date | None:
+    """Return the day that a model listing gives for the end of `model`, if it does."""
+    mine = (_models(body) or {}).get(model)
+    return None if mine is None else _day(mine)
 
 
 def _models(body: bytes) -> dict[str, dict[str, Any]] | None:

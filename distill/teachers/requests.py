@@ -30,6 +30,11 @@ def limit_field(base_url: str | None) -> LimitField:
     return "max_completion_tokens" if host.endswith(("openai.com", "openai.azure.com")) else "max_tokens"
 
 
+def wants_key(base_url: str) -> bool:
+    """Tell whether a server is known to answer nobody without a key."""
+    return (urlsplit(base_url).hostname or "").endswith(("openai.com", "azure.com"))
+
+
 def build_requests(
     messages: Sequence[tuple[Message, ...]],
     config: TeacherConfig,

@@ -30,7 +30,7 @@ from distill.teachers.protocol import Order, Progress, Transport
 from distill.teachers.purchase import Purchase, Sink
 from distill.teachers.rehearsal.process import rehearsal_process
 from distill.teachers.replay import missing_completion, recorded_completion
-from distill.teachers.requests import OPENAI_URL, limit_field
+from distill.teachers.requests import OPENAI_URL, limit_field, wants_key
 from distill.teachers.throttle import Throttle
 
 _PROGRESS_EVERY_S = 0.2
@@ -280,8 +280,9 @@ def _find_key(config: TeacherConfig) -> str:
     if config.provider != "openai":
         return _KEYLESS
     key = os.environ.get(config.api_key_env, "").strip()
-    host = urlsplit(config.base_url or OPENAI_URL).hostname or ""
-    if not key and host.endswith(("openai.com", "azure.com")):
+    url = config.base_url or OPENAI_URL
+    if not key and wants_key(url):
+        host = urlsplit(url).hostname
         raise TeacherError(f"the variable {config.api_key_env} is not set: it must hold the key of {host}", kind="auth")
     return key or _KEYLESS
 

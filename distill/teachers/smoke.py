@@ -31,8 +31,10 @@ class Outcome:
     unknown_label: str | None = None
 
 
-def judge(outcomes: Sequence[Outcome], config: SmokeConfig, *, labels: Sequence[str] | None = None) -> None:
-    """Stop a purchase whose first rows are not good enough.
+def judge(
+    outcomes: Sequence[Outcome], config: SmokeConfig, *, labels: Sequence[str] | None = None, who: str = ""
+) -> None:
+    """Stop a purchase whose first rows are not good enough; `who` says whose, where there are several teachers.
 
     Fewer rows than `config.rows` are held to the same share of accepted ones.
 
@@ -46,9 +48,9 @@ def judge(outcomes: Sequence[Outcome], config: SmokeConfig, *, labels: Sequence[
     reasons = Counter(outcome.reason for outcome in outcomes if outcome.reason)
     counted = ", ".join(f"{reason}: {count}" for reason, count in sorted(reasons.items()))
     raise TeacherError(
-        f"smoke test: {accepted} of the first {len(outcomes)} answers were accepted, {needed} are needed ({counted})."
-        f"{_unknown(outcomes, labels)} Samples: {_samples(outcomes)}. Mend the prompt or the labels and run again; "
-        f"teacher.smoke sets the bar",
+        f"smoke test{who}: {accepted} of the first {len(outcomes)} answers were accepted, {needed} are needed "
+        f"({counted}).{_unknown(outcomes, labels)} Samples: {_samples(outcomes)}. Mend the prompt or the "
+        f"labels and run again; teacher.smoke sets the bar",
         kind="smoke",
     )
 

@@ -43,7 +43,9 @@ LEDGER = {
     "price": {"source": "price book"},
     "standing": {"sunset": "2027-01-01", "days_left": 30},
     "is_rehearsal": False,
+    "model": "big-1",
 }  # fmt: skip
+LEDGER["teachers"] = [dict(LEDGER)]
 
 
 def _prediction(index: int, system: str, right: bool) -> dict[str, object]:
@@ -58,13 +60,14 @@ def _prediction(index: int, system: str, right: bool) -> dict[str, object]:
 
 def _kept(index: int) -> dict[str, object]:
     row: dict[str, object] = dict.fromkeys(CANDIDATES.names)
-    return {**row, "id": f"t{index}", "sample": 0, "text": "x" * index, "target": "ab"[index % 2], "answer": "a",
-            "output_tokens": 2, "cost_usd": 0.001, "slices": {"lang": "en"}}  # fmt: skip
+    return {**row, "id": f"t{index}", "teacher": 0, "sample": 0, "text": "x" * index,
+            "target": "ab"[index % 2], "answer": "a", "output_tokens": 2, "cost_usd": 0.001,
+            "slices": {"lang": "en"}}  # fmt: skip
 
 
 def _bought(index: int) -> dict[str, object]:
     row: dict[str, object] = dict.fromkeys(COMPLETIONS.names)
-    return {**row, "id": f"t{index}", "sample": 0, "key": f"k{index}", "text": "a", "input_tokens": 100,
+    return {**row, "id": f"t{index}", "teacher": 0, "sample": 0, "key": f"k{index}", "text": "a", "input_tokens": 100,
             "cached_input_tokens": 0, "output_tokens": 2, "usage_estimated": False, "cost_usd": 0.001}  # fmt: skip
 
 

@@ -82,17 +82,17 @@ def _hardware(sources: Sources) -> list[Fact]:
 
 
 def _methods(sources: Sources) -> list[Fact]:
-    teacher, student = sources.config["teacher"], sources.config["student"]
+    panel: Sequence[Mapping[str, Any]] = sources.config.get("teachers") or [sources.config["teacher"]]
+    student = sources.config["student"]
     base = sources.get("training.json", "base") or {}
     served = sources.get("generate/ledger.json", "ledger", "models_served") or {}
     return _known(
         [
             ("method", "distillation: a student is trained on a teacher's filtered answers", RUN),
             ("stages", ", ".join(f"{stage} ({key[:12]})" for stage, key in sources.run.keys.items()), RUN),
-            ("third-party system: teacher", f"{teacher['model']} ({teacher['provider']})", RUN),
+            *(("third-party system: teacher", f"{one['model']} ({one['provider']})", RUN) for one in panel),
             ("model that answered", ", ".join(served), "generate/ledger.json"),
-            ("terms on training with its outputs", teacher["terms"]["training_on_outputs"], RUN),
-            ("source of these terms", teacher["terms"].get("source"), RUN),
+            *(line for one in panel for line in _terms(one, panel)),
             ("teacher's sunset", sources.get("generate/ledger.json", "standing", "sunset"), "generate/ledger.json"),
             ("pre-trained base", base.get("name"), "training.json"),
             ("base revision", base.get("revision"), "training.json"),
@@ -100,6 +100,15 @@ def _methods(sources: Sources) -> list[Fact]:
             ("student kind", student["kind"], RUN),
         ]
     )
+
+
+def _terms(teacher: Mapping[str, Any], panel: Sequence[Mapping[str, Any]]) -> list[tuple[str, object, str]]:
+    whose = f" ({teacher['model']})" if len(panel) > 1 else ""
+    terms = teacher["terms"]
+    return [
+        (f"terms on training with its outputs{whose}", terms["training_on_outputs"], RUN),
+        (f"source of these terms{whose}", terms.get("source"), RUN),
+    ]
 
 
 def _design(sources: Sources) -> list[Fact]:

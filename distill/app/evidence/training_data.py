@@ -21,6 +21,7 @@ def summarise_training_data(sources: Sources) -> dict[str, Any]:
     Raises:
         StoreError: a table is damaged.
     """
+    panel: Sequence[Mapping[str, Any]] = sources.config.get("teachers") or [sources.config["teacher"]]
     kept = _read_kept(sources)
     audit = sources.files.get("audit.json") or {}
     again = sources.files.get("regenerate.json")
@@ -31,8 +32,8 @@ def summarise_training_data(sources: Sources) -> dict[str, Any]:
         "rows": {name: audit.get(name) for name in ("pool", "train", "validation", "heldout")},
         "duplicates_removed": audit.get("duplicates_removed"),
         "leaks_removed_from_training": audit.get("leaks_removed_from_train"),
-        "answers_by": sources.config["teacher"]["model"],
-        "terms": sources.config["teacher"]["terms"],
+        "answers_by": ", ".join(teacher["model"] for teacher in panel),
+        "terms": panel[0]["terms"] if len(panel) == 1 else {teacher["model"]: teacher["terms"] for teacher in panel},
         "dropped": {step["filter"]: step["reasons"] for step in funnel if step["reasons"]},
         "asked_again": None if again is None else {name: again[name] for name in ("asked_rows", "answers", "rescued")},
         "kept": None if kept is None else len(kept),

@@ -166,3 +166,20 @@ def test_a_rival_without_a_price_makes_the_evaluation_unknown_and_is_named(
     costs = build_costs(replace(inputs, extra=(LedgerEntry("evaluate", "rival", None, "nano"),)), config)
     assert costs.one_off.evaluation_usd is None
     assert any("models or judges beside the teacher unknown" in line for line in costs.warnings)
+
+
+def test_further_teachers_are_bought_but_serve_nobody(inputs: CostInputs, config: CostsConfig) -> None:
+    alone = build_costs(inputs, config)
+    second = TeacherLedger(name="second", calls=100, usd=1.5, wasted_usd=0.25, price_source="config")
+    both = build_costs(replace(inputs, others=(second,)), config)
+    assert both.one_off.data_usd == pytest.approx((alone.one_off.data_usd or 0.0) + 1.5)
+    assert both.teacher == alone.teacher
+    lines = [entry for entry in both.ledger if entry.note == "answers of second kept for training"]
+    assert [(line.usd, line.calls) for line in lines] == [(1.25, 100)]
+    assert "price of second: config" in both.assumptions
+
+
+def test_an_unknown_price_of_a_further_teacher_makes_the_bill_unknown(inputs: CostInputs, config: CostsConfig) -> None:
+    costs = build_costs(replace(inputs, others=(TeacherLedger(name="second", calls=1),)), config)
+    assert costs.one_off.data_usd is None
+    assert any("spend unknown" in warning for warning in costs.warnings)

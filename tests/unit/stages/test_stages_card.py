@@ -135,3 +135,17 @@ def test_facts_hash_the_weights_and_not_the_prompts_of_the_parity_check(context:
     assert len(facts.weights["head.safetensors"]) == 64
     assert facts.keys == {"train": "train", "filter": "kept"}
     assert facts.base["licence"] == "mit"
+
+
+def test_every_teacher_is_named_with_its_terms_and_the_reference_as_such():
+    stated = {"training_on_outputs": "allowed", "source": "licence B"}
+    second = TeacherConfig.model_validate({"model": "open-y", "terms": stated})
+    text = write_card(STUDENT, TASK, [TEACHER, second], SCORES, make_facts(), None)
+    assert "# A student of gpt-x and open-y\n" in text
+    assert "- teacher `open-y`: training with its outputs is stated as allowed (licence B)" in text
+    assert "the teacher elsewhere. `teacher` is gpt-x." in text
+
+
+def test_terms_that_nobody_stated_are_called_so():
+    text = write_card(STUDENT, TASK, [TeacherConfig(model="big")], SCORES, make_facts(), None)
+    assert "teacher `big`: training with its outputs is stated as unstated\n" in text

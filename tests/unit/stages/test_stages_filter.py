@@ -122,7 +122,7 @@ def test_chains_that_cannot_be_served_are_refused_before_any_spend(
 ) -> None:
     student = STUDENT.model_copy(update={"kind": kind})
     with pytest.raises(UsageError, match=words):
-        check_chain([FilterSpec.model_validate(spec)], teacher, student)
+        check_chain([FilterSpec.model_validate(spec)], (teacher,), student)
 
 
 def test_paraphrases_are_nearer_than_strangers_to_a_real_encoder() -> None:
@@ -135,3 +135,14 @@ def test_paraphrases_are_nearer_than_strangers_to_a_real_encoder() -> None:
         @ embed_texts(texts[:1], model.name, model.revision, "cpu").T
     )[1:, 0]
     assert near > far + 0.2
+
+
+def test_a_vote_that_wants_more_teachers_than_there_are_is_refused() -> None:
+    def check(options: dict[str, object], teachers: int) -> None:
+        check_chain([FilterSpec.model_validate({"teachers_agree": options})], (TEACHER,) * teachers, STUDENT)
+
+    for options, teachers in (({"min_teachers": 3}, 2), ({"required": True}, 1)):
+        with pytest.raises(UsageError, match=f"the config names {teachers}"):
+            check(options, teachers)
+    check({}, 1)
+    check({"required": True}, 2)

@@ -197,9 +197,9 @@ def test_the_budget_stops_it_and_more_budget_goes_on(run: Run) -> None:
 )
 def test_what_can_bring_nothing_is_refused_before_any_spend(provider: str, chain: tuple[str, ...], words: str) -> None:
     specs = [FilterSpec.model_validate(name) for name in chain]
-    check_regenerate(None, specs, teacher(provider=provider))
+    check_regenerate(None, specs, (teacher(provider=provider),))
     with pytest.raises(UsageError, match=words):
-        check_regenerate(RegenerateConfig(), specs, teacher(provider=provider))
+        check_regenerate(RegenerateConfig(), specs, (teacher(provider=provider),))
 
 
 def test_words_are_there_for_filters_that_blame_the_answer_and_know_no_gold() -> None:
