@@ -22,6 +22,7 @@ from distill.stages.filter import FILTER, FilterStageConfig
 from distill.stages.gate import GATE, GateStageConfig
 from distill.stages.generate import GENERATE, GenerateConfig
 from distill.stages.ingest import INGEST, IngestConfig
+from distill.stages.likelihoods import METRICS_OF_LIKELIHOOD
 from distill.stages.panel_facts import NamedTerms
 from distill.stages.report import REPORT, ReportConfig
 from distill.stages.split import OPEN, SEALED, SPLIT, SplitConfig
@@ -171,7 +172,7 @@ def _evaluate(config: PipelineConfig, teacher: TeacherIdentity, channels: Mappin
     targets = {name: entry.target for name, entry in channels.items()}
     return Node(
         EVALUATE,
-        EvaluateStageConfig(config.task, evaluate, teacher, config.student, targets),
+        EvaluateStageConfig(config.task, evaluate, teacher, config.student, targets, weighs_references(config)),
         {},
         {
             "sealed": Input("split", SEALED),
@@ -180,6 +181,12 @@ def _evaluate(config: PipelineConfig, teacher: TeacherIdentity, channels: Mappin
             "train": Input("train"),
         },
     )
+
+
+def weighs_references(config: PipelineConfig) -> bool:
+    """Say whether a metric that is shown or judged needs the likelihood of the references."""
+    named = {*(config.evaluate.metrics or ()), *(rule.metric for rule in config.gate.rules)}
+    return bool(named & METRICS_OF_LIKELIHOOD)
 
 
 def _report(config: PipelineConfig) -> ReportConfig:

@@ -58,6 +58,7 @@ def plan_power(
         rows=heldout_rows or estimate_spending(composition).heldout_rows,
         discordances=tuple(discordances) or ASSUMED_DISCORDANCE,
         latency_rows=config.evaluate.latency_rows,
+        cold_starts=config.evaluate.cold_starts,
         allowed_looks=config.data.heldout.allowed_looks,
         has_gold=config.data.gold is not None,
         curve=curve,

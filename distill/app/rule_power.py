@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from distill.gates import alpha_of
 from distill.gates.config import GateConfig, RuleConfig
-from distill.metrics import METRICS
+from distill.metrics import COLD, GATE_METRICS, METRICS
 from distill.statistics.power import NormalPlan, gate_power, needed_n
 from distill.statistics.proportions import bound_power, needed_for_bound
 
@@ -28,6 +28,7 @@ class Basis:
     rows: int
     discordances: Sequence[float] = ASSUMED_DISCORDANCE
     latency_rows: int = 100
+    cold_starts: int = 1
     allowed_looks: int = 1
     has_gold: bool = True
     curve: bool = True
@@ -59,6 +60,9 @@ class PowerRow:
 
 def plan_rule(rule: RuleConfig, gate: GateConfig, basis: Basis) -> list[PowerRow]:
     """Return the rows of one rule; none where its power cannot be foreseen."""
+    if rule.metric in COLD and (rule.max is not None or rule.min is not None):
+        starts = replace(basis, rows=basis.cold_starts, latency_rows=basis.cold_starts)
+        return _plan_quantile(rule, starts, alpha_of(1, basis.allowed_looks, gate), GATE_METRICS[rule.metric].q or 0.5)
     if rule.metric not in METRICS:
         return []  # measured apart from the held-out rows: no number of them decides it
     metric, n = METRICS[rule.metric], basis.rows
@@ -96,7 +100,7 @@ def _plan_quantile(rule: RuleConfig, basis: Basis, alpha: float, q: float) -> li
             _bound_row(rule, n, alpha, share, rate),
             kind="max" if rule.max is not None else "min",
             bound=bound or 0.0,
-            assumed=f"truly beyond it on {rate:.2%} of rows",
+            assumed=f"truly beyond it on {rate:.2%} of {'starts' if rule.metric in COLD else 'rows'}",
         )
         for rate in (0.0, share / 4, share / 2)
     ]

@@ -8,6 +8,7 @@ from typing import Literal, TypedDict
 import numpy as np
 from scipy import special
 
+from distill.gates.evidence import Floats
 from distill.gates.planning import AS_MEASURED, describe_half_way, half_way_power, rows_to_bound, rows_to_decide
 from distill.gates.question import Column, Question, Tested, is_binary
 from distill.gates.wording import say
@@ -16,6 +17,7 @@ from distill.statistics.clusters import MIN_CLUSTERS, design_effect, have_repeat
 from distill.statistics.paired import estimate_mean, mean_above_p, mean_below_p, mean_interval
 from distill.statistics.power import NormalPlan, plan_mean
 from distill.statistics.proportions import above_p_value, below_p_value, clopper_pearson_interval
+from distill.statistics.quantiles import quantile, quantile_interval
 
 Side = Literal["max", "min"]
 _MIN_CORPUS_ROWS = 50
@@ -30,6 +32,9 @@ def test_bound(question: Question, bound: float, side: Side) -> Tested:
         return _test_measured(question, requirement, measured, bound, side)
     if question.metric.kind == "corpus":
         return _test_whole(question, requirement, bound, side)
+    sample = question.sample(question.of)
+    if sample is not None and np.isfinite(sample).all() and len(sample):
+        return _test_quantile(question, requirement, sample, bound, side)
     column = question.column(question.of)
     if len(column.ids) == 0 or (column.unmeasured and question.metric.kind == "mean"):
         return Tested(
@@ -39,7 +44,7 @@ def test_bound(question: Question, bound: float, side: Side) -> Tested:
             n=len(column.ids),
         )
     if question.metric.kind == "quantile":
-        return _test_quantile(question, requirement, column, bound, side)
+        return _test_quantile(question, requirement, column.values, bound, side)
     if is_binary(column.values):
         return _test_proportion(question, requirement, column, bound, side)
     return _test_mean(question, requirement, column, bound, side)
@@ -111,18 +116,20 @@ def _test_mean(question: Question, requirement: str, column: Column, bound: floa
     )
 
 
-def _test_quantile(question: Question, requirement: str, column: Column, bound: float, side: Side) -> Tested:
+def _test_quantile(question: Question, requirement: str, values: Floats, bound: float, side: Side) -> Tested:
     """Test a quantile exactly: it is not above the bound where a share under 1 - q of the values is."""
-    q, values, n = question.metric.q or 0.5, column.values, len(column.ids)
+    q, n = question.metric.q or 0.5, len(values)
     if side == "max":
         beyond, share = int((values > bound).sum()), 1 - q
     else:
         beyond, share = int((values < bound).sum()), q
-    score = question.metric.aggregate(question.rows(question.of), 1 - question.alpha)
+    listed = values.tolist()
+    value = quantile(listed, q)
+    low, high = (x if math.isfinite(x) else None for x in quantile_interval(listed, q, 1 - question.alpha))
     return Tested(
-        _state(question, score.value, score.low, score.high), requirement,
+        _state(question, value, low, high), requirement,
         below_p_value(beyond, n, share), above_p_value(beyond, n, share),
-        of=score.value, low=score.low, high=score.high, n=n,
+        of=value, low=low, high=high, n=n,
         power=half_way_power(n, share, question.alpha),
         needed_n=rows_to_bound(beyond / n, share, question.alpha),
         assumes=describe_half_way(question, share),
@@ -133,6 +140,9 @@ def _test_whole(question: Question, requirement: str, bound: float, side: Side) 
     rows = [p for p in question.rows(question.of) if p.repeat == 0]
     if len(rows) < _MIN_CORPUS_ROWS:
         problem = f"{len(rows)} rows are too few for a bootstrap ({_MIN_CORPUS_ROWS} needed)"
+        return Tested("", requirement, problem=problem, n=len(rows))
+    if unmeasured := sum(not question.metric.is_measured(p) for p in rows):
+        problem = f"{question.metric.name} is unknown for {unmeasured} rows"
         return Tested("", requirement, problem=problem, n=len(rows))
     names = [p.cluster or p.id for p in rows]
     clusters = names if have_repeats(names) else None

@@ -34,6 +34,10 @@ class Measure(Protocol):
         """Score one prediction; None where it was not measured."""
         ...
 
+    def is_measured(self, prediction: Prediction) -> bool:
+        """Say whether this prediction has what the metric is made of."""
+        ...
+
     def over_repeats(self, values: Sequence[float]) -> float | None:
         """Make one value of an example's repeats; None where it cannot."""
         ...
@@ -61,21 +65,26 @@ class Evidence:
 
     `expected` maps the sealed set's ids to content hashes ('' where unknown); `predictions` maps a system to its
     answers on it; `metrics` maps a metric's name to the metric; `measured` maps metric, then system, to a number;
+    `samples` likewise to numbers of which the metric is a quantile (starts, not rows);
     `reference` is gold, or teacher where there is none; `self_agreement` is how often the teacher agrees with
-    itself; `problems` were found elsewhere and make the decision invalid; `channels` are the versions of the
-    channels compared against.
+    itself; `problems` were found elsewhere and make the decision invalid, `remarks` are told beside it; `channels` are
+    the versions of the channels compared against.
     """
 
     expected: Mapping[str, str]
     predictions: Mapping[str, Sequence[Prediction]]
     metrics: Mapping[str, Measure]
     measured: Mapping[str, Mapping[str, Measured]] = field(default_factory=dict[str, Mapping[str, Measured]])
+    samples: Mapping[str, Mapping[str, Sequence[float]]] = field(
+        default_factory=dict[str, Mapping[str, Sequence[float]]]
+    )
     reference: Literal["gold", "teacher"] = "gold"
     self_agreement: float | None = None
     look: int = 1
     allowed_looks: int = 1
     heldout_digest: str = ""
     problems: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     labels: tuple[str, ...] | None = None
     channels: Mapping[str, int] = field(default_factory=dict[str, int])
     resamples: int = 9999

@@ -170,6 +170,10 @@ def _test_whole(question: Question, requirement: str) -> Tested:
             problem=f"a margin on the quantile {question.metric.name} is not offered: use max or max_ratio",
             n=n,
         )
+    for name, rows in ((question.of, own), (rule.versus or "", other)):
+        if unmeasured := sum(not question.metric.is_measured(p) for p in rows):
+            problem = f"{question.metric.name} of {name} is unknown for {unmeasured} rows"
+            return Tested("", requirement, problem=problem, n=n)
     (first, second), combine = question.metric.vectors([own, other])
     sums = bootstrap_sums(np.hstack([first, second]), evidence.resamples, evidence.seed, clusters)
     width = first.shape[1]

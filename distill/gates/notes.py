@@ -31,6 +31,7 @@ def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str
             f"look {evidence.look} at this held-out set ({evidence.allowed_looks} allowed): each rule is "
             f"tested at {alpha:.4g} instead of {full_alpha:.4g}; a fresh held-out set restores full confidence"
         )
+    notes.extend(evidence.remarks)
     for name in BASELINES:
         note = compare_with_baseline(evidence, name)
         if note:

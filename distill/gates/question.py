@@ -75,6 +75,11 @@ class Question:
             return None
         return self.evidence.measured.get(self.metric.name, {}).get(system)
 
+    def sample(self, system: str) -> Floats | None:
+        """Return the numbers that were measured apart from the rows, of which the metric is a quantile."""
+        found = self.evidence.samples.get(self.metric.name, {}).get(system)
+        return None if found is None or self.ids is not None else np.asarray(found, np.float64)
+
     def column(self, system: str) -> Column:
         """Return the per-example values of a system; unmeasured examples are left out and counted."""
         return average_repeats(self.rows(system), self.metric)

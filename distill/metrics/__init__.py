@@ -90,8 +90,9 @@ class _Table(Mapping[str, "Metric"]):
 
 
 METRICS: Mapping[str, Metric] = _Table(_LISTED)
-GATE_METRICS: Mapping[str, Metric] = _Table(_LISTED | {"parity": "parity:PARITY"})
-"""What a rule may name: the metrics, and what training measured of the student apart from the held-out rows."""
+COLD = {"cold_p50_latency_ms": "cold:COLD_P50_LATENCY", "cold_p95_latency_ms": "cold:COLD_P95_LATENCY"}
+GATE_METRICS: Mapping[str, Metric] = _Table(_LISTED | {"parity": "parity:PARITY"} | COLD)
+"""What a rule may name: the metrics, and what is measured of the student apart from the held-out rows."""
 
 
 def default_metrics(output: OutputKind) -> tuple[str, ...]:

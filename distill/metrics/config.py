@@ -86,6 +86,8 @@ class EvaluateConfig(Frozen):
     """Who compares the student's answers with the teacher's (for `judge_win_rate`)."""
     latency_rows: int = Field(default=100, ge=1)
     """Held-out rows that the student answers one at a time, for its latency; the rest goes in batches."""
+    cold_starts: int = Field(default=1, ge=1, le=1000)
+    """Times that the student is loaded anew for its first answer (`cold_p95_latency_ms`; 59 can bound a p95)."""
     repeats: int = Field(default=1, ge=1)
     """Evaluations of each system, for the noise floor."""
     bootstrap_resamples: int = Field(default=9999, ge=999)

@@ -44,6 +44,9 @@ class CorpusMetric:
     def item(self, prediction: Prediction) -> float | None:
         return None if self.per_item is None else self.per_item(prediction)
 
+    def is_measured(self, prediction: Prediction) -> bool:
+        return self.keep is None or self.keep(prediction)
+
     def over_repeats(self, values: Sequence[float]) -> float | None:
         return average(values)
 

@@ -40,6 +40,9 @@ class ItemMetric:
     def item(self, prediction: Prediction) -> float | None:
         return self.score(prediction)
 
+    def is_measured(self, prediction: Prediction) -> bool:
+        return self.score(prediction) is not None
+
     def over_repeats(self, values: Sequence[float]) -> float | None:
         return self.combine(values)
 

@@ -39,6 +39,10 @@ class Metric(Protocol):
         """Score one prediction; None where the metric does not apply or was not measured."""
         ...
 
+    def is_measured(self, prediction: Prediction) -> bool:
+        """Say whether this prediction has what the metric is made of."""
+        ...
+
     def over_repeats(self, values: Sequence[float]) -> float | None:
         """Make one value of an example's repeats (their mean, or pass@k); None where it cannot."""
         ...

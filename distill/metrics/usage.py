@@ -29,6 +29,9 @@ class CostMetric:
     def item(self, prediction: Prediction) -> float | None:
         return None if prediction.cost_usd is None else 1000 * prediction.cost_usd
 
+    def is_measured(self, prediction: Prediction) -> bool:
+        return prediction.cost_usd is not None
+
     def over_repeats(self, values: Sequence[float]) -> float | None:
         return _MEAN.over_repeats(values)
 

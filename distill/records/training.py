@@ -36,6 +36,17 @@ class TrainingRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Likelihood:
+    """The natural-log probability that a system gives a text, over its `tokens` (the end token is one of them).
+
+    Unknown (`logprob` None) where the text does not fit into what the system can read.
+    """
+
+    logprob: float | None
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A system's raw reply to one prompt. `confidence` is in [0, 1] and uncalibrated unless said.
 

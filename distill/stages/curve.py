@@ -20,7 +20,7 @@ from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.records.training import TrainingRow
-from distill.stages.lessons import make_lessons
+from distill.stages.lessons import read_lessons
 from distill.stages.surroundings import surroundings_of
 from distill.stages.validation import read_validation
 from distill.students import get_student
@@ -65,14 +65,6 @@ def run_curve(config: object, context: Context) -> Summary:
     (context.output_dir / FILE).write_text(text + "\n", encoding="utf-8")
     facts: dict[str, Plain] = {"reason": str(body["reason"])}
     return Summary(rows_in=len(lessons), rows_out=len(points), facts=facts)
-
-
-def read_lessons(task: TaskConfig, context: Context) -> list[TrainingRow]:
-    """Return the lessons that `train` would teach: kept rows that are not validation rows."""
-    table = read_table(context.inputs["split"] / "validation.parquet", ["id"])
-    validation = set(cast("list[str]", table.column("id").to_pylist()))
-    kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
-    return make_lessons([row for row in kept if row["id"] not in validation], task)
 
 
 def order_nested(lessons: Sequence[TrainingRow], seed: int) -> list[TrainingRow]:

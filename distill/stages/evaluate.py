@@ -20,15 +20,16 @@ from distill.records.example import Example
 from distill.records.json import Json
 from distill.records.prediction import Prediction
 from distill.records.tables import PREDICTIONS
+from distill.stages.baselines import answer_baseline
 from distill.stages.card import score_systems, write_card
 from distill.stages.card_facts import read_card_facts
 from distill.stages.heldout import Sealed, read_sealed
+from distill.stages.likelihoods import render_references, weigh_references
 from distill.stages.looks import count_look
 from distill.stages.package import package_student
 from distill.stages.parity import probe, write_probes
 from distill.stages.rivals import JUDGE, Bought, ask_rival, ask_teacher, judge_answers, write_rival_ledgers
 from distill.stages.scoring import (
-    Reference,
     gold_reference,
     partial_gold,
     prediction_row,
@@ -39,7 +40,7 @@ from distill.stages.scoring import (
     with_gold_scores,
 )
 from distill.stages.surroundings import surroundings_of
-from distill.stages.systems import LoadedStudent, answer_baseline, answer_channel, answer_heldout, ask, load_student
+from distill.stages.systems import Asked, LoadedStudent, answer_channel, answer_heldout, ask, load_student
 from distill.stages.teacher_identity import TeacherIdentity
 from distill.stages.threshold import Fitted, fit_threshold
 from distill.stages.validation import read_validation
@@ -58,6 +59,8 @@ class EvaluateStageConfig:
     teacher: TeacherIdentity
     student: StudentConfig
     channels: Mapping[str, str] = field(default_factory=dict[str, str])
+    weighs_references: bool = False
+    """Whether a metric needs to know how likely systems find the references."""
 
 
 @dataclass(slots=True)
@@ -75,10 +78,12 @@ class Evaluation:
     throughput_per_s: float | None = None
     cold_load_ms: float | None = None
     cold_first_answer_ms: float | None = None
+    cold_starts_ms: list[float] = field(default_factory=list[float])
     self_agreement: dict[str, Json] | None = None
     finished: str = ""
     seconds: float = 0.0
     problems: list[str] = field(default_factory=list[str])
+    remarks: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)
@@ -165,10 +170,13 @@ def measure(
     evaluation.throughput_per_s = speed.throughput_per_s
     evaluation.cold_load_ms = round(speed.cold_load_ms, 1)
     evaluation.cold_first_answer_ms = round(speed.cold_first_answer_ms, 1)
+    evaluation.cold_starts_ms = [round(one, 1) for one in speed.cold_starts_ms]
+    references = render_references(reference, task) if config.weighs_references else {}
+    weighed = weigh_references(student.predictor, student.identity, prompts, references, context, "the student")
     own = [
         prediction
         for repeat, answers in enumerate(rounds)
-        for prediction in score_answers("student", answers, heldout, task, reference, repeat)
+        for prediction in score_answers("student", answers, heldout, task, reference, repeat, weighed)
     ]
     if config.evaluate.judge is not None:
         own, bought[JUDGE] = judge_answers(own, teacher, heldout, config.task, config.evaluate.judge, context)
@@ -176,33 +184,28 @@ def measure(
     if fitted is not None:
         once = [p for p in own if p.repeat == 0]
         predictions += cascade(once, [p for p in teacher if p.repeat == 0], fitted.choice.threshold)
-    predictions += ask_others(config, heldout, task, reference, bought, context)
+    for name, asked in ask_local(config, heldout, references, context).items():
+        predictions += score_answers(name, asked.answers, heldout, task, reference, 0, asked.likelihoods)
+        evaluation.remarks += asked.remarks
+    for model in config.evaluate.models:
+        bought[model.name] = ask_rival(heldout, config.task, model, context)
+        predictions += score_completions(bought[model.name].completions, heldout, task, reference, model.name)
     write_rival_ledgers({name: found for name, found in bought.items() if name != "teacher"}, context)
     gold = partial_gold(heldout, task) if reference.kind == "teacher" else {}
     evaluation.gold_rows = len(heldout) if reference.kind == "gold" else len(gold)
     return Measured(with_gold_scores(predictions, gold, task), sum(found.usd for found in bought.values()))
 
 
-def ask_others(
-    config: EvaluateStageConfig,
-    heldout: Sequence[Example],
-    task: Task,
-    reference: Reference,
-    bought: dict[str, Bought],
-    context: Context,
-) -> list[Prediction]:
-    """Score baselines, the students of channels, and rival models."""
-    predictions: list[Prediction] = []
+def ask_local(
+    config: EvaluateStageConfig, heldout: Sequence[Example], references: Mapping[str, str], context: Context
+) -> dict[str, Asked]:
+    """Ask the baselines and the students of channels, by name."""
+    found: dict[str, Asked] = {}
     for name in config.evaluate.baselines:
-        answers = answer_baseline(name, heldout, config.task, config.evaluate, context)
-        predictions += score_answers(name, answers, heldout, task, reference)
+        found[name] = answer_baseline(name, heldout, config.task, config.evaluate, context, references)
     for name, target in sorted(config.channels.items()):
-        answers = answer_channel(target, heldout, config.task, context)
-        predictions += score_answers(f"channel:{name}", answers, heldout, task, reference)
-    for model in config.evaluate.models:
-        bought[model.name] = ask_rival(heldout, config.task, model, model.name, context)
-        predictions += score_completions(bought[model.name].completions, heldout, task, reference, model.name)
-    return predictions
+        found[f"channel:{name}"] = answer_channel(target, heldout, config.task, context, references)
+    return found
 
 
 def package(
@@ -220,4 +223,4 @@ def package(
     package_student(context, {} if fitted is None else fitted.manifest(), card)
 
 
-EVALUATE = Stage("evaluate", 4, run_evaluate)
+EVALUATE = Stage("evaluate", 5, run_evaluate)

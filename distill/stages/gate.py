@@ -16,7 +16,7 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.errors import StoreError
 from distill.gates import Evidence, Measured, alpha_of, decide
 from distill.gates.config import GateConfig
-from distill.metrics import GATE_METRICS, METRICS, default_metrics
+from distill.metrics import COLD, GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.scoring import read_prediction
@@ -77,6 +77,7 @@ def gather_evidence(
         expected=evaluation["expected"],
         predictions={name: tuple(predictions) for name, predictions in by_system.items()},
         metrics=GATE_METRICS,
+        samples={name: {"student": starts} for name in COLD} if (starts := evaluation.get("cold_starts_ms")) else {},
         measured={"cost_per_1k_usd": dict(costs), "parity": parity},
         reference=evaluation["reference"],
         self_agreement=None if agreement is None else agreement["rate"],
@@ -84,6 +85,7 @@ def gather_evidence(
         allowed_looks=config.allowed_looks,
         heldout_digest=evaluation["heldout_digest"],
         problems=tuple(evaluation["problems"]),
+        remarks=tuple(evaluation.get("remarks", ())),
         labels=config.labels,
         channels=config.channels,
     )

@@ -6,6 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from distill.engine.parquet import read_table
+from distill.engine.stage import Context
 from distill.records.json import Json
 from distill.records.training import TrainingRow
 from distill.stages.opinions import (
@@ -17,10 +19,22 @@ from distill.stages.opinions import (
     pool_labels,
     read_logprobs,
 )
+from distill.stages.validation import read_validation_ids
 from distill.tasks.config import TaskConfig
 from distill.tasks.prompts import render_student
 
 Row = Mapping[str, object]
+
+
+def read_lessons(task: TaskConfig, context: Context) -> list[TrainingRow]:
+    """Return the lessons that `train` teaches: kept rows that are not validation rows.
+
+    Raises:
+        StoreError: a table cannot be read.
+    """
+    validation = read_validation_ids(context.inputs["split"])
+    kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
+    return make_lessons([row for row in kept if row["id"] not in validation], task)
 
 
 def make_lessons(rows: Sequence[Row], task: TaskConfig) -> list[TrainingRow]:

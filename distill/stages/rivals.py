@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from distill.engine.stage import Context
-from distill.metrics.config import JudgeConfig, ModelConfig
+from distill.metrics.config import JudgeConfig, ModelConfig, RivalConfig
 from distill.metrics.win_rate import Choice, score_verdicts
 from distill.metrics.words import as_text
 from distill.records.completion import Completion, Message
@@ -55,7 +55,7 @@ def ask_teacher(heldout: Sequence[Example], task: TaskConfig, repeats: int, cont
     return _buy(orders, teacher, surroundings, context, "the teacher answers the held-out set", task, keep_ledger=True)
 
 
-def ask_rival(heldout: Sequence[Example], task: TaskConfig, model: ModelConfig, name: str, context: Context) -> Bought:
+def ask_rival(heldout: Sequence[Example], task: TaskConfig, model: RivalConfig, context: Context) -> Bought:
     """Buy a rival's answers to the teacher's own prompt; recorded teacher answers are not its own.
 
     Raises:
@@ -66,7 +66,7 @@ def ask_rival(heldout: Sequence[Example], task: TaskConfig, model: ModelConfig, 
     config = as_teacher(model, surroundings.teacher)
     asked = [replace(example, teacher_output=None) for example in heldout]
     orders = make_orders(asked, task, config)
-    return _buy(orders, config, surroundings, context, f"{name} answers the held-out set", task)
+    return _buy(orders, config, surroundings, context, f"{model.name} answers the held-out set", task)
 
 
 def as_teacher(model: ModelConfig, teacher: TeacherConfig) -> TeacherConfig:

@@ -12,7 +12,7 @@ from distill.records.completion import Completion
 from distill.records.example import Example
 from distill.records.json import Json, dump_canonical
 from distill.records.prediction import Prediction
-from distill.records.training import Answer
+from distill.records.training import Answer, Likelihood
 from distill.tasks.protocol import Parsed, Task
 
 
@@ -99,10 +99,18 @@ def score_answers(
     task: Task,
     reference: Reference,
     repeat: int = 0,
+    likelihoods: Mapping[str, Likelihood] | None = None,
 ) -> list[Prediction]:
-    """Score a local system's answers, in the order of the examples."""
+    """Score a local system's answers, in the order of the examples; `likelihoods` are those of the references."""
     by_id = {answer.id: answer for answer in answers}
-    return [_score(system, by_id[example.id], example, task, reference, repeat) for example in examples]
+    scored = [_score(system, by_id[example.id], example, task, reference, repeat) for example in examples]
+    weighed = likelihoods or {}
+    return [
+        replace(p, reference_logprob=weighed[p.id].logprob, reference_tokens=weighed[p.id].tokens)
+        if p.id in weighed
+        else p
+        for p in scored
+    ]
 
 
 def score_completions(

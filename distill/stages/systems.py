@@ -1,4 +1,4 @@
-"""Local systems answering the held-out set: student, untuned base, baselines, students of channels. None is favoured.
+"""Local systems answering the held-out set: the student, and students of channels. Neither is favoured.
 
 Answers come through the cache; time is measured afresh on every evaluation, on rows asked one at a time.
 """
@@ -6,49 +6,61 @@ Answers come through the cache; time is measured afresh on every evaluation, on 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple
 
 from distill.engine.fingerprint import Plain
-from distill.engine.parquet import read_table
 from distill.engine.stage import Context
 from distill.metrics.config import EvaluateConfig
 from distill.records.example import Example
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Answer, Prompt, TrainingRow
+from distill.records.training import Answer, Likelihood, Prompt
 from distill.stages.answer_cache import AnswerCache
-from distill.stages.lessons import make_lessons
+from distill.stages.likelihoods import weigh_references
+from distill.stages.surroundings import surroundings_of
 from distill.stages.train import STUDENT_DIR
-from distill.stages.validation import read_validation_ids
 from distill.students import get_student
-from distill.students.baselines import make_baseline
 from distill.students.protocol import Predictor
 from distill.tasks.config import TaskConfig
-from distill.tasks.prompts import render_student, render_teacher
+from distill.tasks.prompts import render_student
 
 WARM_UP_ROWS = 8
 BATCH_ROWS = 256
-UNTUNED = ("base", "few_shot")
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """How fast the student is here. `cold_*`: loading it, and its very first answer; the other answers are warm."""
+    """How fast the student is here. `cold_*`: loading it, and its very first answer; the other answers are warm.
+
+    `cold_starts_ms` are both together, for each start that was made; only the first had to read the files from the disk
+    and to load what loads them.
+    """
 
     throughput_per_s: float | None
     cold_load_ms: float
     cold_first_answer_ms: float
+    cold_starts_ms: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedStudent:
-    """The student with the time it took to load."""
+    """The student with what its answers are kept under and the time it took to load."""
 
     predictor: Predictor
     cache: AnswerCache
     load_ms: float
+    identity: Mapping[str, Plain]
+    reload: Callable[[], Predictor]
+
+
+class Asked(NamedTuple):
+    """What a system said, how likely it finds the references (id -> likelihood), and what a reader must hear of it."""
+
+    answers: list[Answer]
+    likelihoods: Mapping[str, Likelihood] = {}
+    remarks: tuple[str, ...] = ()
 
 
 def load_student(kind: str, runtime: RuntimeConfig, context: Context) -> LoadedStudent:
@@ -57,10 +69,15 @@ def load_student(kind: str, runtime: RuntimeConfig, context: Context) -> LoadedS
     Raises:
         StoreError: the student is damaged.
     """
+
+    def load() -> Predictor:
+        return get_student(kind).load(context.inputs["train"] / STUDENT_DIR, runtime)
+
     begun = time.perf_counter()
-    predictor = get_student(kind).load(context.inputs["train"] / STUDENT_DIR, runtime)
+    predictor = load()
     load_ms = (time.perf_counter() - begun) * 1000
-    return LoadedStudent(predictor, AnswerCache(context.state_dir, {"train": context.inputs["train"].name}), load_ms)
+    identity: dict[str, Plain] = {"train": context.inputs["train"].name}
+    return LoadedStudent(predictor, AnswerCache(context.state_dir, identity), load_ms, identity, load)
 
 
 def answer_heldout(
@@ -86,7 +103,19 @@ def answer_heldout(
     for repeat in range(1, evaluate.repeats):
         again = ask(student.predictor, student.cache, prompts, repeat, context, f"the student answers again ({repeat})")
         rounds.append([replace(answer, latency_ms=0.0) for answer in again])
-    return rounds, Speed(throughput, student.load_ms, first_ms)
+    again = start_again(student, prompts[:1], evaluate.cold_starts - 1, context)
+    return rounds, Speed(throughput, student.load_ms, first_ms, (student.load_ms + first_ms, *again))
+
+
+def start_again(student: LoadedStudent, prompts: Sequence[Prompt], starts: int, context: Context) -> list[float]:
+    """Load the student anew `starts` times and ask each for one answer; return the ms that each took."""
+    found: list[float] = []
+    for start in range(starts):
+        context.progress(start, starts, "cold starts")
+        begun = time.perf_counter()
+        student.reload().predict(prompts)
+        found.append((time.perf_counter() - begun) * 1000)
+    return found
 
 
 def measure_throughput(student: LoadedStudent, prompts: Sequence[Prompt]) -> float | None:
@@ -128,65 +157,26 @@ def ask(
     )
 
 
-def read_lessons(task: TaskConfig, context: Context) -> list[TrainingRow]:
-    """Return what the student was taught, validation rows left out.
-
-    Raises:
-        StoreError: a table cannot be read.
-    """
-    validation = read_validation_ids(context.inputs["split"])
-    kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
-    return make_lessons([row for row in kept if row["id"] not in validation], task)
-
-
-def answer_baseline(
-    name: str, heldout: Sequence[Example], task: TaskConfig, evaluate: EvaluateConfig, context: Context
-) -> list[Answer]:
-    """Let one baseline answer; those that learn see the student's own lessons.
-
-    Raises:
-        StoreError: the student's base is not the one it was trained on.
-        ValueError: the name is unknown.
-    """
-    context.progress(0, None, f"baseline {name}")
-    lessons = read_lessons(task, context)
-    prompts = [render_student(task, example.id, example.columns) for example in heldout]
-    if name not in UNTUNED:
-        return make_baseline(name, lessons, evaluate.seed).predict(prompts)
-    # torch, through students/
-    from distill.stages.surroundings import surroundings_of  # noqa: PLC0415
-    from distill.students.manifest import read_manifest  # noqa: PLC0415
-    from distill.students.untuned import choose_examples, describe_untuned, open_untuned, show_examples  # noqa: PLC0415
-
-    student_dir = context.inputs["train"] / STUDENT_DIR
-    manifest = read_manifest(student_dir)
-    examples = choose_examples(lessons, evaluate.few_shot_examples) if name == "few_shot" else []
-    predictor = open_untuned(student_dir, examples, surroundings_of(context).runtime)
-    if manifest.kind != "classifier":
-        prompts = [show_examples(as_instruction(task, example), examples) for example in heldout]
-    identity = cast("dict[str, Plain]", {"untuned": describe_untuned(manifest, examples)})
-    return ask(predictor, AnswerCache(context.state_dir, identity), prompts, 0, context, f"baseline {name}")
-
-
-def as_instruction(task: TaskConfig, example: Example) -> Prompt:
-    """Return the teacher's own prompt as a student's: an untuned base knows no shorter one."""
-    messages = render_teacher(task, example.columns)
-    system = "\n\n".join(message.content for message in messages if message.role == "system")
-    user = "\n\n".join(message.content for message in messages if message.role != "system")
-    return Prompt(example.id, user, system or None)
-
-
-def answer_channel(target: str, heldout: Sequence[Example], task: TaskConfig, context: Context) -> list[Answer]:
-    """Let the student that a channel points at answer the same rows.
+def answer_channel(
+    target: str,
+    heldout: Sequence[Example],
+    task: TaskConfig,
+    context: Context,
+    references: Mapping[str, str] | None = None,
+) -> Asked:
+    """Let the student that a channel points at answer the same rows, and weigh `references` where there are any.
 
     Raises:
         StoreError: that student is gone or damaged.
     """
-    from distill.stages.surroundings import surroundings_of  # noqa: PLC0415 torch, through students/
-    from distill.students.manifest import read_manifest  # noqa: PLC0415
+    from distill.students.manifest import read_manifest  # noqa: PLC0415 beside torch, loaded by now
 
     directory: Path = context.state_dir / target
-    predictor = get_student(read_manifest(directory).kind).load(directory, surroundings_of(context).runtime)
+    runtime = surroundings_of(context).runtime
+    predictor = get_student(read_manifest(directory).kind).load(directory, runtime)
     prompts = [render_student(task, example.id, example.columns) for example in heldout]
-    cache = AnswerCache(context.state_dir, {"channel_target": target})
-    return ask(predictor, cache, prompts, 0, context, "the channel's student answers the held-out set")
+    identity: dict[str, Plain] = {"channel_target": target}
+    cache = AnswerCache(context.state_dir, identity)
+    answers = ask(predictor, cache, prompts, 0, context, "the channel's student answers the held-out set")
+    weighed = weigh_references(predictor, identity, prompts, references or {}, context, "the channel's student")
+    return Asked(answers, weighed)

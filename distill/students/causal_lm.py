@@ -13,7 +13,7 @@ from transformers import PreTrainedModel, set_seed
 
 from distill.errors import DataError, StoreError
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Answer, Prompt
+from distill.records.training import Answer, Likelihood, Prompt
 from distill.students.adapters import adapt, prepare_base
 from distill.students.chat import Chat, open_chat
 from distill.students.config import StudentConfig
@@ -25,6 +25,7 @@ from distill.students.foundation import (
     save_weights,
 )
 from distill.students.generation import answer_prompts, generate_greedy
+from distill.students.likelihood import Weighed, context_limit, weigh_causal
 from distill.students.lm_model import CausalModel, bare
 from distill.students.lm_rows import encode_lm_rows
 from distill.students.lm_teacher import load_teacher, state_objective
@@ -114,8 +115,9 @@ class CausalPredictor:
     """Answers by greedy decoding; confidence is the geometric mean of the answer's token probabilities."""
 
     def __init__(self, model: PreTrainedModel, chat: Chat, manifest: StudentManifest) -> None:
-        """Bind a model in eval mode to its chat format."""
+        """Bind a model in eval mode to its chat format. `limit` is the longest prompt that is answered, in tokens."""
         self.model, self.chat, self.manifest = model, chat, manifest
+        self.limit = manifest.config.max_length_tokens
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Answer prompts in order, as `answer_prompts` says."""
@@ -124,10 +126,26 @@ class CausalPredictor:
         return answer_prompts(
             prompts,
             [self.chat.encode_prompt(prompt) for prompt in prompts],
-            config.max_length_tokens,
+            self.limit,
             lambda ids: generate_greedy(self.model, ids, self.chat.stop_ids, pad_id, config.max_new_tokens),
             lambda ids: cast("str", tokenizer.decode(ids, skip_special_tokens=True)),
         )
+
+    def weigh(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Likelihood]:
+        """Return the likelihood of each answer to its prompt, in order; unknown where both do not fit."""
+        context = context_limit(self.model, max(self.limit, self.manifest.config.max_length_tokens))
+        pairs = [
+            Weighed(self.chat.encode_prompt(prompt), self.chat.encode_answer(answer))
+            for prompt, answer in zip(prompts, answers, strict=True)
+        ]
+        fits = [len(p.prompt) <= self.limit and len(p.prompt) + len(p.answer) - 1 <= context for p in pairs]
+        pad_id = int(cast("int", self.chat.tokenizer.pad_token_id or 0))
+        found = iter(weigh_causal(self.model, [p for p, fit in zip(pairs, fits, strict=True) if fit], pad_id))
+        return [next(found) if fit else Likelihood(None, len(p.answer)) for p, fit in zip(pairs, fits, strict=True)]
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return how long a prompt is."""
+        return len(self.chat.encode_prompt(prompt))
 
 
 STUDENT = CausalStudent()

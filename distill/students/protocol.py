@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Answer, Prompt, TrainingRow
+from distill.records.training import Answer, Likelihood, Prompt, TrainingRow
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 
@@ -88,6 +88,15 @@ class Predictor(Protocol):
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Answer prompts, in order; a failed one has `error_kind`, none is missing."""
+        ...
+
+
+@runtime_checkable
+class Weigher(Protocol):
+    """A predictor that can also say how likely it finds an answer that somebody else gave."""
+
+    def weigh(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Likelihood]:
+        """Return the likelihood of each answer to its prompt, in order."""
         ...
 
 

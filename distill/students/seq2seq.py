@@ -13,19 +13,20 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase, set_seed
 
 from distill.errors import ConfigError, DataError, Problem
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Answer, Prompt
+from distill.records.training import Answer, Likelihood, Prompt
 from distill.students.adapters import adapt, prepare_base
 from distill.students.config import StudentConfig
 from distill.students.device import place
 from distill.students.foundation import lay_foundation, load_weights, open_foundation, save_weights
 from distill.students.generation import answer_prompts, generate_from_source
+from distill.students.likelihood import Weighed, weigh_seq2seq
 from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import Question, Reader, read_seq2seq
 from distill.students.seq2seq_model import Seq2SeqModel
-from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows
+from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows, encode_target
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
 from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt
@@ -99,8 +100,9 @@ class Seq2SeqPredictor:
     """Answers by greedy decoding; confidence is the geometric mean of the answer's token probabilities."""
 
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, manifest: StudentManifest) -> None:
-        """Bind a model in eval mode to its tokenizer."""
+        """Bind a model in eval mode to its tokenizer. `limit` is the longest prompt that is answered, in tokens."""
         self.model, self.tokenizer, self.manifest = model, tokenizer, manifest
+        self.limit = min(manifest.config.max_length_tokens, tokenizer.model_max_length)
         self.codes = find_codes(model, tokenizer)
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
@@ -110,10 +112,26 @@ class Seq2SeqPredictor:
         return answer_prompts(
             prompts,
             encode_texts(self.tokenizer, [join_prompt(prompt) for prompt in prompts]),
-            min(config.max_length_tokens, self.tokenizer.model_max_length),
+            self.limit,
             lambda ids: generate_from_source(self.model, ids, start, end, pad, config.max_new_tokens),
             lambda ids: cast("str", self.tokenizer.decode(ids, skip_special_tokens=True)),
         )
+
+    def weigh(self, prompts: Sequence[Prompt], answers: Sequence[str]) -> list[Likelihood]:
+        """Return the likelihood of each answer to its prompt, in order; unknown where the prompt does not fit."""
+        sources = encode_texts(self.tokenizer, [join_prompt(prompt) for prompt in prompts])
+        pairs = [
+            Weighed(source, encode_target(self.tokenizer, answer, self.codes))
+            for source, answer in zip(sources, answers, strict=True)
+        ]
+        fits = [len(pair.prompt) <= self.limit for pair in pairs]
+        chosen = [pair for pair, fit in zip(pairs, fits, strict=True) if fit]
+        found = iter(weigh_seq2seq(self.model, chosen, self.codes.start, self.codes.pad))
+        return [next(found) if fit else Likelihood(None, len(p.answer)) for p, fit in zip(pairs, fits, strict=True)]
+
+    def count_tokens(self, prompt: Prompt) -> int:
+        """Return how long a prompt is."""
+        return len(encode_prompt(self.tokenizer, prompt))
 
 
 STUDENT = Seq2SeqStudent()

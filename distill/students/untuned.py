@@ -10,9 +10,9 @@ import shutil
 import tempfile
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
@@ -27,18 +27,65 @@ from distill.students.classifier_model import pool
 from distill.students.config import LoraConfig
 from distill.students.device import place
 from distill.students.foundation import reload_foundation
+from distill.students.likelihood import context_limit
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.protocol import Predictor
 from distill.students.text_encoding import encode_texts, join_prompt, pad_ids
 
+if TYPE_CHECKING:
+    from distill.students.causal_lm import CausalPredictor
+    from distill.students.seq2seq import Seq2SeqPredictor
+
 WEIGHTS = ("adapter_model.safetensors", "adapter_config.json", "model.safetensors", "head.safetensors")
 BATCH_TOKENS = 4096
+DEFAULT_CONTEXT, MAX_CONTEXT = 2048, 8192
+"""Tokens that a base reads where its config does not say, and at most."""
 SHARPNESS = 20.0
 """Factor on cosines before the softmax that makes them a confidence; it orders answers and calibrates nothing."""
 
 
-def open_untuned(student_dir: Path, examples: Sequence[TrainingRow], runtime: RuntimeConfig) -> Predictor:
-    """Return the base of a trained student as a predictor; `examples` are what it is shown (none: zero-shot).
+@dataclass(frozen=True, slots=True)
+class Untuned:
+    """A base as a predictor; `limit` is the longest prompt it reads, in tokens.
+
+    `reads_instructions`: it answers the teacher's prompt, with examples before it; an encoder was shown them already.
+    """
+
+    predictor: Predictor
+    manifest: StudentManifest
+    limit: int
+    reads_instructions: bool
+
+    def fit_examples(
+        self, prompts: Sequence[Prompt], examples: Sequence[TrainingRow]
+    ) -> tuple[Sequence[TrainingRow], list[Prompt]]:
+        """Return the most examples that push no prompt over the limit which fits without them, and all prompts."""
+        predictor = cast("CausalPredictor | Seq2SeqPredictor", self.predictor)
+        fitting = [prompt for prompt in prompts if predictor.count_tokens(prompt) <= self.limit]
+        longest = max(fitting, key=predictor.count_tokens, default=None)
+        count = len(examples)
+        while longest is not None and count:
+            if predictor.count_tokens(show_examples(longest, examples[:count])) <= self.limit:
+                break
+            count -= 1
+        return examples[:count], [show_examples(prompt, examples[:count]) for prompt in prompts]
+
+    def describe(self, examples: Sequence[TrainingRow]) -> dict[str, object]:
+        """Return what decides its answers, for the key of its cache."""
+        return {
+            "base": dict(self.manifest.base),
+            "kind": self.manifest.kind,
+            "config": self.manifest.config.model_dump(mode="json"),
+            "limit": self.limit,
+            "examples": [[row.prompt.user, row.target] for row in examples],
+        }
+
+
+def open_untuned(student_dir: Path, examples: Sequence[TrainingRow], runtime: RuntimeConfig) -> Untuned:
+    """Return the base of a trained student; `examples` are what an encoder is shown (none: zero-shot).
+
+    A language model may read as much as its base can, not only what the student was trained on: the teacher's prompt
+    and examples are longer than the student's own.
 
     Raises:
         StoreError: the directory is damaged, or the base found here is not the one trained on.
@@ -46,12 +93,16 @@ def open_untuned(student_dir: Path, examples: Sequence[TrainingRow], runtime: Ru
     """
     manifest = read_manifest(student_dir)
     if manifest.kind == "classifier":
-        return NearestLabel(student_dir, _with_adapters(manifest), examples, runtime)
+        nearest = NearestLabel(student_dir, _with_adapters(manifest), examples, runtime)
+        return Untuned(nearest, manifest, manifest.config.max_length_tokens, reads_instructions=False)
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "base"
         shutil.copytree(student_dir, bare, ignore=lambda place, _: WEIGHTS if Path(place) == student_dir else ())
         write_manifest(bare, _with_adapters(manifest))
-        return get_student(manifest.kind).load(bare, runtime)
+        predictor = cast("CausalPredictor | Seq2SeqPredictor", get_student(manifest.kind).load(bare, runtime))
+    room = context_limit(predictor.model, DEFAULT_CONTEXT) - manifest.config.max_new_tokens
+    predictor.limit = max(predictor.limit, min(room, MAX_CONTEXT))
+    return Untuned(predictor, manifest, predictor.limit, reads_instructions=True)
 
 
 def _with_adapters(manifest: StudentManifest) -> StudentManifest:
@@ -129,13 +180,3 @@ class NearestLabel:
             for i, features_H in zip(rows, functional.normalize(pooled_BH, dim=-1).cpu(), strict=True):
                 found[i] = features_H
         return torch.stack(found)
-
-
-def describe_untuned(manifest: StudentManifest, examples: Sequence[TrainingRow]) -> dict[str, object]:
-    """Return what decides an untuned base's answers, for the key of its cache."""
-    return {
-        "base": dict(manifest.base),
-        "kind": manifest.kind,
-        "config": manifest.config.model_dump(mode="json"),
-        "examples": [[row.prompt.user, row.target] for row in examples],
-    }

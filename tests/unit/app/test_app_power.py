@@ -68,6 +68,13 @@ def test_a_latency_is_planned_by_the_rows_that_are_timed() -> None:
     assert half.bound == 300
 
 
+def test_a_cold_start_is_planned_by_the_starts_that_are_made() -> None:
+    rule = RuleConfig(metric="cold_p95_latency_ms", max=5000)
+    clean = plan_rule(rule, GATE, Basis(960, cold_starts=59))[0]
+    assert (clean.heldout_rows, clean.power, clean.needed_n) == (59, 1.0, 59)
+    assert plan_rule(rule, GATE, Basis(960))[0].power == 0.0, "one start bounds nothing"
+
+
 def test_a_gate_that_spends_is_planned_at_the_level_of_its_first_look() -> None:
     spend = GateConfig(rules=(MARGIN,), looks="spend")
     full, halved = (plan_rule(MARGIN, gate, Basis(244, (0.1,)))[0] for gate in (GATE, spend))

@@ -239,3 +239,40 @@ def test_a_gate_beyond_the_teachers_agreement_with_itself_cannot_be_met(evidence
     decision = decide(replace(evidence, reference="teacher", self_agreement=0.9), GATE)
     assert "cannot be met by any student" in decision.rules[0].reason
     assert decision.decision == "inconclusive"
+
+
+def weighed(evidence, logprobs):
+    rows = [
+        replace(p, reference_logprob=value, reference_tokens=4)
+        for p, value in zip(evidence.predictions["student"], logprobs, strict=True)
+    ]
+    return replace(evidence, predictions={**evidence.predictions, "student": rows})
+
+
+def test_a_bound_on_perplexity_is_judged_over_the_tokens_of_all_references(evidence_of) -> None:
+    losses = np.random.default_rng(0).gamma(9, 0.5, 300)
+    evidence = weighed(evidence_of(student=[True] * 300), [-float(loss) for loss in losses])
+    rule = decide(evidence, GateConfig(rules=(RuleConfig(metric="perplexity", max=4.0),))).rules[0]
+    assert rule.student == pytest.approx(np.exp(losses.sum() / 1200))
+    assert rule.outcome == "pass"
+    assert rule.needed_n is not None
+
+
+def test_one_reference_that_was_not_weighed_and_perplexity_never_passes(evidence_of) -> None:
+    evidence = weighed(evidence_of(student=[True] * 300), [-1.0 - i / 300 for i in range(299)] + [None])
+    rule = decide(evidence, GateConfig(rules=(RuleConfig(metric="perplexity", max=99.0),))).rules[0]
+    assert rule.outcome == "inconclusive"
+    assert "unknown for 1 rows" in rule.reason
+
+
+def test_perplexity_against_a_teacher_that_gives_no_probabilities_is_not_decided(evidence_of) -> None:
+    evidence = weighed(evidence_of(student=[True] * 300, teacher=[True] * 300), [-1.0 - i / 300 for i in range(300)])
+    rule = RuleConfig(metric="perplexity", versus="teacher", margin=1.0)
+    outcome = decide(evidence, GateConfig(rules=(rule,))).rules[0]
+    assert outcome.outcome == "inconclusive"
+    assert "of teacher is unknown for 300 rows" in outcome.reason
+
+
+def test_what_the_evaluation_remarked_is_told_beside_the_verdict(evidence_of) -> None:
+    evidence = replace(evidence_of(student=[True] * 300, teacher=[True] * 300), remarks=("2 of 4 rows are longer",))
+    assert "2 of 4 rows are longer" in decide(evidence, GATE).notes

@@ -17,7 +17,7 @@ from distill.gates.evidence import Evidence
 from distill.gates.judge import judge_rule
 from distill.gates.planning import rows_to_bound, rows_to_decide
 from distill.gates.question import Question
-from distill.metrics import METRICS
+from distill.metrics import GATE_METRICS, METRICS
 from distill.records.decision import RuleOutcome
 from distill.records.prediction import Prediction
 from distill.statistics.paired import estimate_mean, mean_above_p, mean_below_p
@@ -130,7 +130,7 @@ def test_a_ratio_that_cannot_be_decided_says_how_many_rows_would() -> None:
 @pytest.mark.parametrize(("own", "word"), [(0.42, "pass"), (0.6, "fail")])
 def test_at_the_needed_rows_a_ratio_is_decided_eight_times_in_ten(own, word) -> None:
     """The plan is made at the true means and spreads; the rule's own intervals then decide on fresh costs."""
-    rng, draws, big = np.random.default_rng(7), 400, 20_000
+    rng, draws, big = np.random.default_rng(7), 250, 20_000
     large = ratio_of(rng, big, own, 1.0)
     n = math.ceil(large.needed_n or 0)
     assert 50 < n < big
@@ -166,3 +166,24 @@ def test_a_cost_with_its_spread_is_planned_and_one_without_is_not() -> None:
     evidence = Evidence({p.id: "" for p in rows}, {"student": rows}, METRICS, fixed)
     found = ask_bound(Question(rule, METRICS["cost_per_1k_usd"], evidence, ALPHA, "student"), 1.0, "max")
     assert (found.power, found.needed_n) == (None, None)
+
+
+def cold(starts_ms: list[float], limit: float = 5000) -> RuleOutcome:
+    rows = rows_of("student", score=np.ones(300))
+    samples = {"cold_p95_latency_ms": {"student": starts_ms}}
+    evidence = Evidence({p.id: "" for p in rows}, {"student": rows}, GATE_METRICS, samples=samples)
+    return judge_rule(RuleConfig(metric="cold_p95_latency_ms", max=limit), evidence, ALPHA)[0]
+
+
+def test_a_cold_start_is_bounded_by_59_starts_and_not_by_one() -> None:
+    one, many, slow = cold([800.0]), cold([800.0 + i for i in range(59)]), cold([9000.0] * 20)
+    assert (one.outcome, one.n, one.needed_n) == ("inconclusive", 1, 59)
+    assert (many.outcome, many.n) == ("pass", 59)
+    assert slow.outcome == "fail"
+
+
+def test_without_a_start_nothing_is_known_of_them() -> None:
+    rows = rows_of("student", score=np.ones(300))
+    evidence = Evidence({p.id: "" for p in rows}, {"student": rows}, GATE_METRICS)
+    outcome = judge_rule(RuleConfig(metric="cold_p95_latency_ms", max=5000), evidence, ALPHA)[0]
+    assert outcome.outcome == "inconclusive"
