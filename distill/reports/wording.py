@@ -11,6 +11,8 @@ MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
 DASH = "\N{EN DASH}"
 _KEPT_CONTROLS = "\n\t"
+NO_SHARES = frozenset({"perplexity", "bleu", "chrf"})
+"""Metrics on a scale of their own: a perplexity of 1.13 is not 113%."""
 
 
 def clean_text(text: str) -> str:
@@ -97,6 +99,8 @@ def compact(value: float | None) -> str:
 
 def is_share(metric: str) -> bool:
     """Tell whether a metric is a share in [0, 1]."""
+    if metric in NO_SHARES:
+        return False
     return not metric.endswith(("_ms", "_usd", "_per_s", "_tokens", "_days", "_requests"))
 
 

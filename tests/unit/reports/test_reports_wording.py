@@ -8,7 +8,7 @@ from distill.records.decision import Decision, RuleOutcome
 from distill.reports import calibration_of
 from distill.reports.plots.svg import Scale
 from distill.reports.verdict import state_verdict
-from distill.reports.wording import clean_text, clip, points, signed, usd
+from distill.reports.wording import clean_text, clip, metric_value, points, signed, usd
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,10 @@ def test_each_verdict_is_one_sentence_with_its_numbers() -> None:
 
 def test_calibration_is_none_without_confidence() -> None:
     assert calibration_of(()) is None
+
+
+@pytest.mark.parametrize(("metric", "text"), [("perplexity", "1.13"), ("bleu", "41.3"), ("token_f1", "41.3")])
+def test_a_figure_on_a_scale_of_its_own_is_no_percentage(metric, text) -> None:
+    value = {"perplexity": 1.132, "bleu": 41.27, "token_f1": 0.4127}[metric]
+    assert metric_value(value, metric).startswith(text)
+    assert ("%" in metric_value(value, metric)) == (metric == "token_f1")
