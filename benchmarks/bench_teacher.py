@@ -1,172 +1,147 @@
 """Speed of buying: rows per second, CPU per request and peak memory, side by side, each in a process of its own.
 
-`python benchmarks/bench_teacher.py [--requests 5000] [--long 100000] [--only NAME]`. The mock answers after 50 ms; 64
-are in flight, so no client can pass 1,280 rows/s. Clients that are not installed are left out with a word.
+`python benchmarks/bench_teacher.py [--requests 5000] [--peer-requests 1000] [--long 100000] [--only NAME]
+[--no-peers]`. The mock answers after 50 ms; 64 are in flight, so no client can pass 1,280 rows/s. Peers get an
+environment of their own under --venvs; one that cannot be installed or run is left out with a word.
 """
 
-# ruff: noqa: E501
 from __future__ import annotations
 
 import argparse
 import asyncio
 import json
 import os
-import resource
 import subprocess
 import sys
-import tempfile
-import time
 from pathlib import Path
 
 LATENCY_S, CONCURRENCY = 0.05, 64
 CEILING = CONCURRENCY / LATENCY_S
-KEY = "EMPTY"
+HERE = Path(__file__).resolve().parent
+OURS = {"aiohttp": "aiohttp alone", "distill": "distill, journal on", "openai-aiohttp": "openai, aiohttp transport",
+        "openai": "openai, default"}  # fmt: skip
+PEERS = {"litellm": ["litellm"], "curator": ["bespokelabs-curator"], "data-designer": ["data-designer"],
+         "distilabel": ["distilabel[openai]", "requests"]}  # fmt: skip
+TORCH = "torch==2.13.0"
+"""A peer that wants torch gets this one (constrained, not installed): others may bring gigabytes of CUDA."""
 
 
-def mock() -> None:
-    from aiohttp import web
+class Mock(asyncio.Protocol):
+    """A chat server of one page: what it costs must not be what is measured."""
 
-    async def chat(request: web.Request) -> web.Response:
-        body = json.loads(await request.read())
-        await asyncio.sleep(LATENCY_S)
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        while (end := self._buffer.find(b"\r\n\r\n")) >= 0:
+            head = self._buffer[:end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            if len(self._buffer) < end + 4 + length:
+                return
+            body, self._buffer = self._buffer[end + 4 : end + 4 + length], self._buffer[end + 4 + length :]
+            asyncio.get_running_loop().call_later(LATENCY_S, self._answer, body)
+
+    def _answer(self, body: bytes) -> None:
         choice = {"index": 0, "message": {"role": "assistant", "content": "refund"}, "finish_reason": "stop"}
         usage = {"prompt_tokens": 40, "completion_tokens": 2, "total_tokens": 42}
-        return web.json_response({"id": "c", "object": "chat.completion", "created": 1, "model": body["model"],
-                                  "choices": [choice], "usage": usage})  # fmt: skip
-
-    async def main() -> None:
-        app = web.Application()
-        app.router.add_post("/v1/chat/completions", chat)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        print(runner.addresses[0][1], flush=True)
-        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
-
-    asyncio.run(main())
+        model = json.loads(body)["model"] if body else "m"
+        said = json.dumps({"id": "c", "object": "chat.completion", "created": 1, "model": model, "choices": [choice],
+                           "usage": usage}).encode()  # fmt: skip
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(said)
+        self._transport.write(head + said)
 
 
-def body(i: int) -> dict:
-    text = f"row {i}: my parcel has not come yet, where is it?"
-    return {"model": "m", "messages": [{"role": "system", "content": "Route it."}, {"role": "user", "content": text}],
-            "max_tokens": 8, "temperature": 0.0}  # fmt: skip
+async def serve() -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Mock, "127.0.0.1", 0, backlog=512)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
 
 
-async def pump(count: int, ask) -> None:
-    numbers = iter(range(count))
+def peer_python(name: str, venvs: Path) -> Path:
+    """Return the interpreter of a peer's environment, made where there is none.
 
-    async def work() -> None:
-        for i in numbers:
-            await ask(i)
-
-    await asyncio.gather(*(work() for _ in range(CONCURRENCY)))
-
-
-async def run_aiohttp(url: str, count: int) -> None:
-    import aiohttp
-
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=CONCURRENCY)) as session:
-
-        async def ask(i: int) -> None:
-            async with session.post(f"{url}/chat/completions", json=body(i)) as response:
-                json.loads(await response.read())
-
-        await pump(count, ask)
+    Raises:
+        subprocess.CalledProcessError: it cannot be installed.
+    """
+    place = venvs / name
+    python, done = place / "bin" / "python", place / "installed"
+    if not done.exists():
+        print(f"installing {name} into {place}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "venv", place], check=True)
+        (place / "constraints.txt").write_text(f"{TORCH}\n", encoding="utf-8")
+        pip = [python, "-m", "pip", "install", "-q", "-c", place / "constraints.txt", *PEERS[name]]
+        subprocess.run(pip, check=True, stdout=sys.stderr)
+        done.touch()
+    return python
 
 
-async def run_openai(url: str, count: int, *, aio: bool) -> None:
-    import openai
-
-    http = openai.DefaultAioHttpClient() if aio else None
-    async with openai.AsyncOpenAI(api_key=KEY, base_url=url, max_retries=0, http_client=http) as client:
-
-        async def ask(i: int) -> None:
-            await client.chat.completions.create(**body(i))
-
-        await pump(count, ask)
-
-
-def run_distill(url: str, count: int) -> None:
-    from distill.records.completion import Message
-    from distill.records.runtime import RuntimeConfig
-    from distill.teachers import Order, TeacherConfig, build_requests, open_teacher
-
-    config = TeacherConfig.model_validate(
-        {"model": "m", "base_url": url, "max_output_tokens": 8, "price": {"input": 1, "output": 4},
-         "limits": {"requests_per_minute": 10**7, "tokens_per_minute": 10**10}}
-    )  # fmt: skip
-
-    def orders():
-        for i in range(count):
-            messages = tuple(Message(m["role"], m["content"]) for m in body(i)["messages"])
-            yield Order(str(i), 0, build_requests([messages], config)[0])
-
-    answered = 0
-
-    def sink(_: int, completion) -> None:
-        nonlocal answered
-        answered += completion.error_kind is None
-
-    with tempfile.TemporaryDirectory() as state:
-        runtime = RuntimeConfig(state_dir=Path(state), concurrency=CONCURRENCY)
-        with open_teacher(config, runtime) as teacher:
-            teacher.pour(orders(), sink)
-    assert answered == count
-
-
-CLIENTS = {
-    "aiohttp alone": lambda url, n: asyncio.run(run_aiohttp(url, n)),
-    "distill, journal on": run_distill,
-    "openai, aiohttp transport": lambda url, n: asyncio.run(run_openai(url, n, aio=True)),
-    "openai, default": lambda url, n: asyncio.run(run_openai(url, n, aio=False)),
-}
-
-
-def child(name: str, url: str, count: int) -> None:
-    before = resource.getrusage(resource.RUSAGE_SELF)
-    begun = time.monotonic()
-    CLIENTS[name](url, count)
-    seconds = time.monotonic() - begun
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
-    print(json.dumps({"rows_per_s": count / seconds, "cpu_ms": cpu * 1000 / count, "rss_mb": usage.ru_maxrss / 1024}))
-
-
-def measure(name: str, url: str, count: int) -> None:
-    command = [sys.executable, __file__, "--child", name, url, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        print(f"| {name} | {count:,} | left out: {(done.stderr.strip().splitlines() or ['?'])[-1][:80]} | | | |")
+def measure(name: str, url: str, count: int, python: str | Path = sys.executable) -> None:
+    command = [python, HERE / "teacher_contestants.py", name, url, str(count)]
+    cut = None
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+        cut = (done.stderr.strip().splitlines() or ["?"])[-1][:80] if done.returncode else None
+    except subprocess.TimeoutExpired:
+        cut = "not done in 300 s"
+    shown = OURS.get(name, name)
+    if cut is not None:
+        print(f"| {shown} | {count:,} | left out: {cut} | | | |", flush=True)
         return
     r = json.loads(done.stdout.splitlines()[-1])
     share = r["rows_per_s"] / CEILING
-    print(f"| {name} | {count:,} | {r['rows_per_s']:.0f} | {share:.0%} | {r['cpu_ms']:.2f} | {r['rss_mb']:.0f} |", flush=True)  # fmt: skip
+    print(f"| {shown} | {count:,} | {r['rows_per_s']:.0f} | {share:.0%} | {r['cpu_ms']:.2f} | {r['peak_mb']:.0f} |",
+          flush=True)  # fmt: skip
+    if count > max(map(int, r["rss_mb"] or {"0": 0})) / 2 and len(r["rss_mb"]) > 1:
+        print("\nresident MB after: " + ", ".join(f"{int(n):,}: {mb:.1f}" for n, mb in r["rss_mb"].items()), flush=True)
+
+
+def measure_peer(name: str, url: str, count: int, venvs: Path) -> None:
+    try:
+        python = peer_python(name, venvs)
+    except (subprocess.CalledProcessError, OSError) as error:
+        print(f"| {name} | | left out: cannot be installed here: {error} | | | |", flush=True)
+    else:
+        measure(name, url, count, python)
+
+
+def run_all(args: argparse.Namespace, url: str) -> None:
+    print(f"load average {os.getloadavg()[0]:.1f}\n\n| client | requests | rows/s | of ceiling | CPU ms/request | "
+          f"peak RSS MB |\n|---|--:|--:|--:|--:|--:|", flush=True)  # fmt: skip
+    for name in OURS:
+        if args.only in (None, name):
+            measure(name, url, args.requests)
+    for name in () if args.no_peers else PEERS:
+        if args.only in (None, name):
+            measure_peer(name, url, args.peer_requests, args.venvs)
+    if args.long:
+        measure("distill", url, args.long)
+    print(f"\nload average {os.getloadavg()[0]:.1f}")
 
 
 def main() -> None:
     if sys.argv[1:2] == ["--mock"]:
-        return mock()
-    if sys.argv[1:2] == ["--child"]:
-        return child(sys.argv[2], sys.argv[3], int(sys.argv[4]))
+        asyncio.run(serve())
+        return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--peer-requests", type=int, default=1000)
     parser.add_argument("--long", type=int, default=0, help="also buy so many, to see that memory stays flat")
-    parser.add_argument("--only")
+    parser.add_argument("--only", choices=[*OURS, *PEERS])
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--venvs", type=Path, default=HERE / ".peers")
     args = parser.parse_args()
-    with subprocess.Popen(
-        [sys.executable, __file__, "--mock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as server:
-        url = f"http://127.0.0.1:{int(server.stdout.readline())}/v1"
-        print(f"load average {os.getloadavg()[0]:.1f}\n\n| client | requests | rows/s | of ceiling | CPU ms/request | "
-              f"peak RSS MB |\n|---|--:|--:|--:|--:|--:|")  # fmt: skip
-        for name in CLIENTS:
-            if args.only in (None, name):
-                measure(name, url, args.requests)
-        if args.long:
-            measure("distill, journal on", url, args.long)
+    mock = [sys.executable, __file__, "--mock"]
+    with subprocess.Popen(mock, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        run_all(args, f"http://127.0.0.1:{int(server.stdout.readline())}/v1")
         server.stdin.close()
-    return None
 
 
 if __name__ == "__main__":
