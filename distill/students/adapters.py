@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import cast
 
 import peft
@@ -28,12 +29,13 @@ def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -
     if lora is None:
         model.requires_grad_(True)
         return model
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     settings = peft.LoraConfig(
         r=lora.rank,
         lora_alpha=cast("int", lora.alpha),
         lora_dropout=lora.dropout,
         target_modules=lora.targets if isinstance(lora.targets, str) else list(lora.targets),
-        exclude_modules=_NOT_ADAPTED,
+        exclude_modules=_NOT_ADAPTED if any(re.fullmatch(_NOT_ADAPTED, name) for name in linear) else None,
         use_rslora=lora.variant == "rslora",
         use_dora=lora.variant == "dora",
     )

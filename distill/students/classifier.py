@@ -14,7 +14,7 @@ from transformers import PreTrainedTokenizerBase, set_seed
 from distill.errors import ConfigError, DataError, Problem, StoreError
 from distill.records.runtime import RuntimeConfig
 from distill.students.adapters import adapt, prepare_base
-from distill.students.classifier_model import ClassifierModel
+from distill.students.classifier_model import ClassifierModel, check_pooling
 from distill.students.classifier_predictor import ClassifierPredictor, fit_temperature
 from distill.students.config import StudentConfig
 from distill.students.device import Placement, place
@@ -140,10 +140,15 @@ def require_labels(task: TaskConfig) -> tuple[str, ...]:
 def build_model(
     foundation: Foundation, config: StudentConfig, labels: int, placement: Placement, *, multi: bool
 ) -> ClassifierModel:
-    """Wrap the base in adapters and add the head, seeded."""
+    """Wrap the base in adapters and add the head, seeded.
+
+    Raises:
+        ConfigError: the pooling would see nothing of a row, or the adapters' targets are not there.
+    """
     set_seed(config.seed)
     hidden = int(foundation.model.config.hidden_size)
     prepare_base(foundation.model, config, placement.autocast)
+    check_pooling(foundation.model, config.pooling)
     encoder = adapt(foundation.model, config.lora, foundation.base)
     return ClassifierModel(cast("nn.Module", encoder), hidden, labels, config, multi=multi).to(placement.device)
 

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from distill.errors import ConfigError, Problem
 from distill.students.config import ObjectiveConfig, StudentConfig
 from distill.students.losses import label_loss_sum, multi_label_loss_sum
 from distill.students.trainer import Batch, LossSum
@@ -48,6 +49,25 @@ class ClassifierModel(nn.Module):
         weight_B = batch["loss_weight"]
         loss = measure(logits_BL, batch["hard"], batch["soft"], batch["has_soft"], weight_B, self.objective)
         return LossSum(loss, weight_B.sum())
+
+
+def check_pooling(encoder: nn.Module, pooling: str) -> None:
+    """Refuse `first` where the base reads from left to right: its first position sees nothing of the row but itself.
+
+    Raises:
+        ConfigError: it is such a base.
+    """
+    if pooling != "first":
+        return
+    rows_BT = torch.tensor([[1, 2, 3], [1, 2, 4]], device=next(encoder.parameters()).device)
+    encoder.eval()
+    with torch.no_grad():
+        hidden_BTH = cast(
+            "Tensor", encoder(input_ids=rows_BT, attention_mask=torch.ones_like(rows_BT)).last_hidden_state
+        )
+    if torch.equal(hidden_BTH[0, 0], hidden_BTH[1, 0]):
+        message = "first sees the first token alone, because this base reads from left to right; use last or mean"
+        raise ConfigError([Problem("", "student.pooling", message)])
 
 
 def pool(hidden_BTH: Tensor, mask_BT: Tensor, how: Literal["mean", "first", "last"]) -> Tensor:

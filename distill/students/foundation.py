@@ -11,13 +11,16 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
+    AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForSeq2SeqLM,
+    AutoModelForTextEncoding,
     AutoTokenizer,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
+from transformers.models.auto.modeling_auto import MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES
 from transformers.utils import logging as transformers_logging
 
 from distill.errors import ConfigError, StoreError
@@ -139,7 +142,8 @@ def load_full(family: Family, directory: Path) -> Foundation:
     transformers_logging.disable_progress_bar()
     try:
         tokenizer = AutoTokenizer.from_pretrained(directory)
-        model = _CLASSES[family].from_pretrained(directory, dtype=torch.float32, use_safetensors=True)
+        chosen = _choose_class(family, directory, trust_remote_code=False)
+        model = chosen.from_pretrained(directory, dtype=torch.float32, use_safetensors=True)
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise StoreError(f"{directory}: the model cannot be loaded: {error}") from error
     return Foundation(tokenizer, model, ResolvedBase(str(directory), None, directory, "local", {}))
@@ -158,7 +162,7 @@ def _load(family: Family, base: ResolvedBase, config: StudentConfig) -> Foundati
     four_bits = quantise_on_load() if is_quantised(config) else {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(base.path, trust_remote_code=trust)
-        model = _CLASSES[family].from_pretrained(
+        model = _choose_class(family, base.path, trust_remote_code=trust).from_pretrained(
             base.path, dtype=torch.float32, use_safetensors=True, trust_remote_code=trust, **four_bits
         )
     except ValueError as error:
@@ -166,3 +170,16 @@ def _load(family: Family, base: ResolvedBase, config: StudentConfig) -> Foundati
     if four_bits:
         check_widths(model)
     return Foundation(tokenizer, model, base)
+
+
+def _choose_class(family: Family, directory: Path, *, trust_remote_code: bool) -> type[Any]:
+    """Return the class to load with; of an encoder-decoder a classifier takes the encoder alone."""
+    if family == "encoder":
+        config = AutoConfig.from_pretrained(directory, trust_remote_code=trust_remote_code)
+        if (
+            cast("dict[str, str]", MODEL_FOR_TEXT_ENCODING_MAPPING_NAMES)
+            .get(config.model_type, "")
+            .endswith("EncoderModel")
+        ):
+            return AutoModelForTextEncoding
+    return _CLASSES[family]

@@ -47,18 +47,22 @@ def multi_label_loss_sum(
 ) -> Tensor:
     """Return the summed loss of label-set rows: binary cross-entropy, averaged over labels (a scalar).
 
-    `soft_BL` are independent probabilities per label.
+    `soft_BL` are independent probabilities per label. The soft term is that of `label_loss_sum` for each label's two
+    outcomes: T^2 KL(teacher^(1/T) || student(T)), so T = 1 has the gradient of the cross-entropy against them.
     """
     hard_BL = functional.binary_cross_entropy_with_logits(logits_BL, hard_BL, reduction="none")
     if objective.soft == 0:
         return (hard_BL.mean(-1) * weight_B).sum() * objective.hard
-    soft_loss_BL = functional.binary_cross_entropy_with_logits(logits_BL, soft_BL, reduction="none")
-    mixed_BL = objective.hard * hard_BL + objective.soft * soft_loss_BL
+    t = objective.temperature
+    target_BL = soften(torch.stack([soft_BL, 1 - soft_BL], -1), t)[..., 0]
+    entropy_BL = torch.special.entr(target_BL) + torch.special.entr(1 - target_BL)
+    crossed_BL = functional.binary_cross_entropy_with_logits(logits_BL / t, target_BL, reduction="none")
+    mixed_BL = objective.hard * hard_BL + objective.soft * (crossed_BL - entropy_BL) * t * t
     full_BL = (objective.hard + objective.soft) * hard_BL
     return (torch.where(has_soft_B[:, None], mixed_BL, full_BL).mean(-1) * weight_B).sum()
 
 
 def soften(probs_BL: Tensor, temperature: float) -> Tensor:
-    """Raise distributions to the power 1/temperature and normalise; zeros stay zero."""
+    """Raise distributions (over the last axis) to the power 1/temperature and normalise; zeros stay zero."""
     powered_BL = probs_BL.clamp_min(0).pow(1.0 / temperature)
     return powered_BL / powered_BL.sum(-1, keepdim=True).clamp_min(1e-30)

@@ -113,6 +113,18 @@ def test_one_gpu_passes_everything_on_and_sets_the_device(project):
     assert "done until split" in done.stdout
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("fsdp", ["0", "1"], ids=["replicated", "sharded"])
+def test_two_processes_train_and_then_one_judges(project, fsdp):
+    command = ["bash", str(ROOT / "scripts/launch_multi_gpu.sh"), "small.yaml", "--set", "student.epochs=0.3"]
+    done = _run(command, project.directory, PROCESSES="2", FSDP=fsdp, ACCELERATE_USE_CPU="true", HF_HUB_OFFLINE="1")
+    assert done.returncode in (3, 4, 7), done.stdout + done.stderr
+    assert "done until train" in done.stdout
+    (gate,) = project.directory.glob("runs/small/latest/gate.json")
+    assert gate.stat().st_size
+    assert len(list(project.directory.glob(".distill/artifacts/train/*/training.json"))) == 1
+
+
 def test_an_array_task_runs_its_own_combination(project):
     arguments = ["bash", str(LAUNCHERS[1]), "small.yaml", "--set", "data.seed=1,2,3", "--until", "split"]
     done = _run(arguments, project.directory, SLURM_ARRAY_TASK_ID="2")
