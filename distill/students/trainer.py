@@ -26,6 +26,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
+from distill.errors import ConfigError, Problem
 from distill.students import checkpoints
 from distill.students.batching import BatchPlan, pack_sorted, plan_batches
 from distill.students.checkpoints import TrainingIdentity
@@ -106,8 +107,9 @@ def fit(
     Raises:
         StoreError: the work directory holds a checkpoint that is damaged or of another training.
         DataError: the loss is not finite.
-        ConfigError: a tracker cannot be used.
+        ConfigError: a tracker cannot be used, or sharding was asked for on a CPU.
     """
+    check_sharding(setting.placement)
     setting.work_dir.mkdir(parents=True, exist_ok=True)
     trainer = StudentTrainer(model, train, validation, plan, config, setting, on_progress)
     newest = checkpoints.find_newest(setting.work_dir)
@@ -317,6 +319,18 @@ def collate(teaching: TeachingSet, rows: Sequence[int]) -> Batch:
 def count_processes() -> int:
     """Return how many processes train together, as their launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_sharding(placement: Placement) -> None:
+    """Refuse FSDP on several CPU processes: accelerate would leave the model whole in each and say nothing.
+
+    Raises:
+        ConfigError: it was asked for.
+    """
+    wanted = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
+    if wanted and placement.device.type == "cpu" and count_processes() > 1:
+        message = "FSDP shards models over GPUs only, and this training is on CPUs; leave FSDP=1 out"
+        raise ConfigError([Problem("", "runtime.device", message)])
 
 
 def build_arguments(config: StudentConfig, plan: BatchPlan, setting: Setting) -> TrainingArguments:

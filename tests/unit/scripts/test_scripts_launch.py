@@ -114,10 +114,9 @@ def test_one_gpu_passes_everything_on_and_sets_the_device(project):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fsdp", ["0", "1"], ids=["replicated", "sharded"])
-def test_two_processes_train_and_then_one_judges(project, fsdp):
+def test_two_processes_train_and_then_one_judges(project):
     command = ["bash", str(ROOT / "scripts/launch_multi_gpu.sh"), "small.yaml", "--set", "student.epochs=0.3"]
-    done = _run(command, project.directory, PROCESSES="2", FSDP=fsdp, ACCELERATE_USE_CPU="true", HF_HUB_OFFLINE="1")
+    done = _run(command, project.directory, PROCESSES="2", ACCELERATE_USE_CPU="true", HF_HUB_OFFLINE="1")
     assert done.returncode in (3, 4, 7), done.stdout + done.stderr
     assert "done until train" in done.stdout
     (gate,) = project.directory.glob("runs/small/latest/gate.json")
