@@ -72,7 +72,10 @@ class TopLogprobs:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """One teacher answer, or the error that stands in its place (`error_kind` is then not None)."""
+    """One teacher answer, or the error that stands in its place (`error_kind` is then not None).
+
+    `latency_ms` is None where it was not measured: recorded answers, those of a batch, failures known from before.
+    """
 
     id: str
     sample: int
@@ -83,7 +86,7 @@ class Completion:
     model_served: str
     usage: Usage
     cost_usd: float | None
-    latency_ms: float
+    latency_ms: float | None
     refusal: str | None = None
     rationale: str | None = None
     logprobs: TopLogprobs | None = None

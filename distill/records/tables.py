@@ -137,7 +137,7 @@ PREDICTIONS = _schema(
         "score": (pa.float64(), "in [0, 1]; 0 when there is no usable answer"),
         "confidence": (pa.float64(), "in [0, 1]; null where the system gives none"),
         "error_kind": (pa.string(), "null, or why there is no usable answer"),
-        "latency_ms": (pa.float64(), "time of this answer"),
+        "latency_ms": (pa.float64(), "time of this answer; null where it was not measured"),
         "input_tokens": (pa.int64(), "prompt tokens"),
         "output_tokens": (pa.int64(), "answer tokens"),
         "cost_usd": (pa.float64(), "what this answer cost; null when unknown"),

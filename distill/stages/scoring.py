@@ -129,7 +129,7 @@ def score_completions(
             text=completion.text,
             input_tokens=completion.usage.input_tokens,
             output_tokens=completion.usage.output_tokens,
-            latency_ms=completion.latency_ms,
+            latency_ms=completion.latency_ms or 0.0,
             error_kind=completion.error_kind or ("truncated" if completion.finish_reason == "length" else None),
         )
         scored = _score(system, answer, by_id[completion.id], task, reference, completion.sample)

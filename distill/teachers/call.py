@@ -274,7 +274,7 @@ def completion_of(order: Order, answer: Answer, reading: Reading | None = None) 
         model_served=answer.model_served,
         usage=answer.usage,
         cost_usd=answer.cost_usd,
-        latency_ms=answer.latency_ms,
+        latency_ms=None if answer.batch else answer.latency_ms,
         refusal=read.refusal,
         rationale=read.rationale,
         logprobs=read.logprobs,
@@ -286,7 +286,7 @@ def completion_of(order: Order, answer: Answer, reading: Reading | None = None) 
     )
 
 
-def failed_completion(order: Order, failure: Failure, latency_ms: float = 0.0) -> Completion:
+def failed_completion(order: Order, failure: Failure, latency_ms: float | None = None) -> Completion:
     """Build the Completion that stands in for an answer that could not be had."""
     return Completion(id=order.id, sample=order.sample, key=failure.key, text="", finish_reason="unknown",
                       model=order.request.model, model_served="", usage=Usage(), cost_usd=0.0, latency_ms=latency_ms,

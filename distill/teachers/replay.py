@@ -20,7 +20,7 @@ def recorded_completion(order: Order, key: str) -> Completion:
         model_served=order.request.model,
         usage=estimated_usage(order.request, text),
         cost_usd=0.0,
-        latency_ms=0.0,
+        latency_ms=None,
         attempts=0,
     )
 
@@ -37,7 +37,7 @@ def missing_completion(order: Order, key: str) -> Completion:
         model_served="",
         usage=estimated_usage(order.request, ""),
         cost_usd=0.0,
-        latency_ms=0.0,
+        latency_ms=None,
         error_kind="not_recorded",
         error="this row has no recorded answer, and a replay teacher sends nothing",
         attempts=0,

@@ -189,7 +189,7 @@ def _exported_answer(answer: Answer) -> dict[str, Json]:
         "reasoning_tokens": usage.reasoning_tokens,
         "usage_estimated": usage.estimated,
         "cost_usd": answer.cost_usd,
-        "latency_ms": answer.latency_ms,
+        "latency_ms": None if answer.batch else answer.latency_ms,
         "batch": answer.batch,
     }
 

@@ -54,6 +54,16 @@ def test_realtime_and_batch_share_their_answers(serve, teach, orders):
     assert (server.desk.asked.total(), again.ledger.journal_hits) == (30, 30)
 
 
+def test_the_latency_of_a_batch_is_unknown_and_never_zero(serve, teach, orders):
+    server = serve()
+    batch = teach(server.url, mode="batch")
+    asked = orders(batch.config, 6)
+    assert {c.latency_ms for c in batch.buy(asked)} == {None}
+    realtime = teach(server.url)
+    later = realtime.buy(orders(realtime.config, 9))
+    assert [c.latency_ms is None for c in later] == [True] * 6 + [False] * 3
+
+
 def test_urgent_orders_do_not_wait_for_a_batch(serve, teach, orders):
     server = serve("batch_polls=1000000")
     teacher = teach(server.url, mode="batch")
@@ -141,6 +151,7 @@ def test_structured_output_falls_back_in_batches_too(serve, teach, orders):
     assert texts(teacher.buy(shaped)) == expected(6)
 
 
+@pytest.mark.slow
 def test_an_interrupted_wait_goes_on_in_the_next_purchase(serve, teach, orders, monkeypatch):
     server = serve("batch_polls=3")
     teacher = teach(server.url, mode="batch")
@@ -179,6 +190,7 @@ def _stop_at_second_look(monkeypatch):
     monkeypatch.setattr(BatchService, "look", stop)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["upload", "create", "look"])
 def test_a_killed_process_leaves_its_batch_to_the_next_one(moment, serve, tmp_path):
     """Killed right after the provider did it and before anybody here could note it."""
