@@ -19,7 +19,8 @@ from distill.stages.candidate_shards import write_candidates
 from distill.stages.chain_context import make_context
 from distill.stages.chain_services import Spending, make_services
 from distill.stages.heldout_traces import read_traces
-from distill.stages.regenerate import make_regenerator, read_rejected_table
+from distill.stages.regenerate import make_regenerator
+from distill.stages.rejected_answers import read_rejected_table
 from distill.stages.surroundings import surroundings_of
 from distill.stages.teacher_identity import TeacherIdentity
 from distill.students.config import StudentConfig
@@ -69,8 +70,8 @@ def run_filter(config: object, context: Context) -> Summary:
         answers = again.rewrite(first, context.work_dir / "completions.parquet")
         found = _judge(config, known, examples, answers, context)
     if again is not None:
-        again.write_history(output / "regenerated.parquet")
-        write_json(again.describe(read_rejected_table(output / "rejected.parquet")), output / "regenerate.json")
+        again.bill.write_history(output / "regenerated.parquet")
+        write_json(again.bill.describe(read_rejected_table(output / "rejected.parquet")), output / "regenerate.json")
     write_json([asdict(step) for step in found.sifted.funnel], output / "funnel.json")
     if spending.ledgers:
         write_json(spending.ledgers, output / "ledger.json")
