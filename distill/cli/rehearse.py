@@ -34,4 +34,8 @@ def command(
         print_json(dict(outcome.run.facts))
     else:
         print_outcome(outcome)
+        if not isinstance(loaded.pipeline.student.base, str):
+            click.echo(
+                "the student is a random model built on the spot: this verdict proves the road, not a student", err=True
+            )
     return outcome.exit_code

@@ -26,6 +26,7 @@ def test_a_template_rehearses_to_a_verdict(template, tmp_path):
     ran = _call(tmp_path / "task", "rehearse", "distill.yaml", "--json", "--set", "student.epochs=1")
     assert ran.returncode in (0, 3, 4, 7), ran.stderr
     run = json.loads(ran.stdout)
+    assert ("this proves the road" in ran.stderr) == isinstance(run["config"]["student"]["base"], dict)
     assert run["verdict"] in ("promote", "hold", "inconclusive", "invalid")
     assert sum(stage["cost_usd"] or 0 for stage in run["stages"]) < 0.01  # training has a rate
     assert (tmp_path / "task" / "runs" / "task-rehearsal" / "latest" / "report.html").is_file()
