@@ -58,7 +58,7 @@ def _panel(drawing: Drawing, top: float, trend: Trend, places: Sequence[float], 
         drawing.text(LEFT, top + PANEL / 2, "unknown", "t dim")
         return
     low, high = spread(known, 0.15, 1e-6)
-    y = Scale(max(low, 0.0), high, top + PANEL - 14, top + 14)
+    y = Scale(max(low, 0.0), high, top + PANEL - 14, top + 38)  # the name stands above the highest tick
     for tick in y.ticks(3):
         drawing.line(LEFT, y(tick), RIGHT, y(tick), "grid")
         drawing.text(LEFT - 8, y(tick) + 4, trend.write(tick), "t small num", "end")
