@@ -34,8 +34,6 @@ def command(
         print_json(dict(outcome.run.facts))
     else:
         print_outcome(outcome)
-        if not isinstance(loaded.pipeline.student.base, str):
-            click.echo(
-                "the student is a random model built on the spot: this verdict proves the road, not a student", err=True
-            )
+    if not isinstance(loaded.pipeline.student.base, str):
+        click.echo("the student is a random model built on the spot: this proves the road, not a student", err=True)
     return outcome.exit_code
