@@ -91,7 +91,7 @@ def child(folder: Path) -> None:
     output, work = folder / "output", folder / "work"
     output.mkdir()
     work.mkdir()
-    surroundings = Surroundings(RuntimeConfig(), folder, TeacherConfig(provider="replay", model="m"))
+    surroundings = Surroundings(RuntimeConfig(), folder, (TeacherConfig(provider="replay", model="m"),))
     inputs = {name: folder / name for name in ("split", "generate")}
     context = Context("k" * 64, inputs, output, work, folder, surroundings, say_nothing)
     config = FilterStageConfig(planted.TASKS["json"], tuple(FilterSpec(name=name) for name in CHEAP))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
@@ -18,6 +19,7 @@ from distill.app.purse import BudgetLeft, read_budget
 from distill.app.sunset import find_sunsets
 from distill.engine.runner import Forecast
 from distill.filters import RegenerateConfig
+from distill.records.runtime import RuntimeConfig
 from distill.teachers import OPENAI_URL, TeacherConfig
 
 
@@ -50,6 +52,7 @@ class Outlook:
     power: tuple[dict[str, Any], ...]
     warnings: tuple[str, ...]
     destination: str
+    engine: str = ""
     overlap: dict[str, Any] | None = None
     days_to_sunset: int | None = None
     """Days until the first teacher is switched off, by `sunset` or its server's listing; 0 or less: it is off."""
@@ -72,6 +75,7 @@ class Outlook:
             "power": list(self.power),
             "warnings": list(self.warnings),
             "destination": self.destination,
+            "engine": self.engine,
             "overlap": self.overlap,
             "days_to_sunset": self.days_to_sunset,
             "regenerate": None if self.again is None else self.again._asdict(),
@@ -106,6 +110,7 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
         power,
         (*said, *(sunset.describe() for sunset in sunsets)),
         "\n".join(dict.fromkeys(name_destination(teacher) for teacher in panel)),
+        name_engine(composition.runtime, os.environ),
         None if audit is None else asdict(audit),
         min((sunset.days_left for sunset in sunsets), default=None),
         read_budget(composition),
@@ -130,6 +135,17 @@ def name_destination(teacher: TeacherConfig) -> str:
         return f"prompts stay on this machine (provider {teacher.provider})"
     host = urlsplit(teacher.base_url or OPENAI_URL).hostname or "an unnamed host"
     return f"prompts go to {host}, with the key in {teacher.api_key_env}"
+
+
+def name_engine(runtime: RuntimeConfig, env: Mapping[str, str]) -> str:
+    """Say where the filters run."""
+    if runtime.engine == "local":
+        return "filters run in this process"
+    return (
+        f"filters run on Ray at {env['RAY_ADDRESS']}"
+        if "RAY_ADDRESS" in env
+        else "filters run on a Ray of this machine"
+    )
 
 
 def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:

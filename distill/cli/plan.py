@@ -33,6 +33,7 @@ def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir:
     if outlook.again is not None:
         console.print(outlook.again.describe())
     console.print(outlook.destination, markup=False)
+    console.print(outlook.engine, markup=False)
     if outlook.power:
         console.print(rows_table([dict(row) for row in outlook.power]))
     for warning in outlook.warnings:

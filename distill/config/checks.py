@@ -71,11 +71,12 @@ def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Probl
     return [Problem(tree.where(path), show_path(path), message) for path, message in found]
 
 
-def find_idle_settings(runtime: RuntimeConfig, tree: Tree) -> list[Problem]:
-    """Return the runtime settings that are accepted but change nothing yet."""
-    idle = {"engine": runtime.engine == "ray"}
-    paths: list[Path] = [("runtime", key) for key, given in idle.items() if given]
-    return [Problem(tree.where(path), show_path(path), "is not built yet and has no effect") for path in paths]
+def find_missing_engine(runtime: RuntimeConfig, tree: Tree) -> list[Problem]:
+    """Return that the engine is not installed: filters come after the teacher is paid, which is late to hear of it."""
+    if runtime.engine != "ray" or find_spec("ray") is not None:
+        return []
+    path: Path = ("runtime", "engine")
+    return [Problem(tree.where(path), show_path(path), "needs ray: pip install 'distill[ray]'")]
 
 
 def _contradictions(parts: Sections) -> Found:

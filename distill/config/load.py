@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from distill.config.checks import Sections, check_sections, find_idle_settings, find_warnings
+from distill.config.checks import Sections, check_sections, find_missing_engine, find_warnings
 from distill.config.inclusions import include_files
 from distill.config.overrides import apply_environment, apply_overrides, expand_variables
 from distill.config.pipeline import PipelineConfig
@@ -64,7 +64,7 @@ def load_config(path: FilePath, overrides: Sequence[str], env: Mapping[str, str]
     problems = sorted({*tree.problems, *secrets, *problems}, key=_reading_order)
     if problems or pipeline is None or runtime is None:
         raise ConfigError(problems)
-    warnings += [*find_warnings(sections, tree, base_dir), *find_idle_settings(runtime, tree)]
+    warnings += find_warnings(sections, tree, base_dir)
     return LoadedConfig(pipeline, runtime, base_dir, path, tuple(warnings))
 
 
@@ -75,6 +75,8 @@ def _validate(tree: Tree) -> tuple[PipelineConfig | None, RuntimeConfig | None, 
     runtime = _try(RuntimeConfig, runtime_value if runtime_value is not None else {})
     if isinstance(runtime, ValidationError):
         problems += word_errors(runtime.errors(include_url=False), tree, _Root, ("runtime",))
+    else:
+        problems += find_missing_engine(runtime, tree)
     pipeline = _try(PipelineConfig, values)
     if isinstance(pipeline, ValidationError):
         found = [error for error in pipeline.errors(include_url=False) if error["loc"]]

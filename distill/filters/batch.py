@@ -41,7 +41,7 @@ class Judged:
 
 
 RowEngine = Callable[[Shards, Sequence[FilterSpec], FilterContext], Iterable[Judged]]
-"""Judges each shard by order-free filters; yields what it found shard by shard, in their order."""
+"""Judges each shard by order-free filters that need no service; yields what it found shard by shard, in their order."""
 
 
 def judge_batch(table: pa.Table, specs: Sequence[FilterSpec], context: FilterContext) -> Judged:

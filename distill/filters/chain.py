@@ -1,7 +1,8 @@
 """The chain: filters in order over rows in shards; what is kept, what was rejected, and a funnel that counts each drop.
 
-Neighbouring order-free filters make one segment, judged shard by shard by an engine; the others see all rows at once,
-but only the columns that they read. Rows leave their shard as soon as it is judged, so no more than one is in memory.
+Neighbouring order-free filters make one segment, judged shard by shard by an engine, or here where they need a service;
+the others see all rows at once, but only the columns that they read. Rows leave their shard as soon as it is judged, so
+no more than one is in memory.
 """
 
 from __future__ import annotations
@@ -86,10 +87,10 @@ def sift(
         DataError: what a filter guards does not hold.
     """
     chain = _Chain(shards, make_spool)
-    for order_free, members in groupby(specs, key=lambda spec: spec.order_free):
+    for (order_free, is_cheap), members in groupby(specs, key=lambda spec: (spec.order_free, spec.is_cheap)):
         segment = tuple(members)
         if order_free:
-            chain.take(segment, engine(shards, segment, context))
+            chain.take(segment, (engine if is_cheap else judge_locally)(shards, segment, context))
             continue
         for spec in segment:
             chain.take((spec,), judge_whole(shards, spec, context))

@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import numpy as np
-import xxhash
 
 from distill.filters.base import TableFilter
 from distill.filters.copies import Copy, Inputs, judge_copies
 from distill.filters.protocol import FilterContext, Judgement, NoOptions
 from distill.filters.rows import Rows
-from distill.similarity import normalise_all
-
-_DIGEST = "S16"
-"""128 bits stand for a text: among a billion texts, two that differ share them with a chance of 1 in 10^20."""
 
 
 def _exact_duplicate(rows: Rows, config: NoOptions, context: FilterContext) -> Judgement:
     """Judge rows in their order; samples of one example are no duplicates of each other."""
-    del config, context
+    del config
     inputs = Inputs(rows)
-    digests = np.fromiter(map(_digest, normalise_all(inputs.texts())), _DIGEST, len(inputs))
+    digests = context.joiner.digest(inputs.texts())
     _, first, which = np.unique(digests, return_index=True, return_inverse=True)
     owners = first[which]
     later = np.flatnonzero(owners != np.arange(len(owners)))
     copies = {number: Copy(owner, 1.0) for number, owner in zip(later.tolist(), owners[later].tolist(), strict=True)}
     return Judgement(judge_copies(inputs, copies, "exact_duplicate", None))
-
-
-def _digest(normal: str) -> bytes:
-    return xxhash.xxh3_128_digest(normal.encode("utf-8", "surrogatepass"))
 
 
 EXACT_DUPLICATE = TableFilter("exact_duplicate", 2, ("id", "text", "target"), _exact_duplicate)

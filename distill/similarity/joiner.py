@@ -11,6 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from distill.similarity.digests import Digests, digest_texts
 from distill.similarity.minhash import choose_banding, iterate_bands
 from distill.similarity.shingles import U64, WORDS, ShingleSets, Shingling, encode, reduce_sets, scramble
 
@@ -30,7 +31,11 @@ class Joined(NamedTuple):
 
 
 class Joiner(Protocol):
-    """Where sets are made and joined. Every joiner returns the same pairs."""
+    """Where texts are digested, and sets are made and joined. Every joiner returns the same digests and pairs."""
+
+    def digest(self, texts: Iterable[str]) -> Digests:
+        """Return what stands for each text's normal form."""
+        ...
 
     def encode(self, texts: Iterable[str], shingling: Shingling = WORDS) -> ShingleSets:
         """Encode texts as sets."""
@@ -46,6 +51,9 @@ class Joiner(Protocol):
 
 class LocalJoiner:
     """Joins in this process."""
+
+    def digest(self, texts: Iterable[str]) -> Digests:
+        return digest_texts(texts)
 
     def encode(self, texts: Iterable[str], shingling: Shingling = WORDS) -> ShingleSets:
         return encode(texts, shingling)

@@ -18,6 +18,7 @@ from distill.records.tables import CANDIDATES, REJECTED
 from distill.stages.candidate_shards import write_candidates
 from distill.stages.chain_context import make_context
 from distill.stages.chain_services import Spending, make_services
+from distill.stages.engines import Engine, open_engine
 from distill.stages.heldout_traces import read_traces
 from distill.stages.regenerate import make_regenerator
 from distill.stages.rejected_answers import read_rejected_table
@@ -55,20 +56,25 @@ def run_filter(config: object, context: Context) -> Summary:
         TeacherError: a judge or the teacher cannot be used.
         BudgetExceededError: the next call could pass the budget.
         DataError: what a filter guards does not hold.
+        MissingExtraError: `runtime.engine` is ray, which is not installed.
     """
     config = cast("FilterStageConfig", config)
     source, output = context.inputs["split"], context.output_dir
     surroundings = surroundings_of(context)
     spending = Spending(surroundings.budget)
     services = make_services(surroundings, spending, context.work_dir, config.student)
-    known = make_context(config.task, read_traces(source), services)
+    heldout = read_traces(source)
     examples = [source / "train.parquet", source / "validation.parquet"]
-    again = make_regenerator(config.regenerate, config.task, config.filters, surroundings, spending, examples, known)
-    answers = first = context.inputs["generate"] / "completions.parquet"
-    found = _judge(config, known, examples, answers, context)
-    while again is not None and again.ask(read_rejected_table(output / "rejected.parquet"), context):
-        answers = again.rewrite(first, context.work_dir / "completions.parquet")
-        found = _judge(config, known, examples, answers, context)
+    with open_engine(surroundings.runtime.engine, config.task, heldout) as engine:
+        known = make_context(config.task, heldout, services, engine.joiner)
+        again = make_regenerator(
+            config.regenerate, config.task, config.filters, surroundings, spending, examples, known
+        )
+        answers = first = context.inputs["generate"] / "completions.parquet"
+        found = _judge(config, known, engine, examples, answers, context)
+        while again is not None and again.ask(read_rejected_table(output / "rejected.parquet"), context):
+            answers = again.rewrite(first, context.work_dir / "completions.parquet")
+            found = _judge(config, known, engine, examples, answers, context)
     if again is not None:
         again.bill.write_history(output / "regenerated.parquet")
         write_json(again.bill.describe(read_rejected_table(output / "rejected.parquet")), output / "regenerate.json")
@@ -80,7 +86,12 @@ def run_filter(config: object, context: Context) -> Summary:
 
 
 def _judge(
-    config: FilterStageConfig, known: FilterContext, examples: Sequence[Path], answers: Path, context: Context
+    config: FilterStageConfig,
+    known: FilterContext,
+    engine: Engine,
+    examples: Sequence[Path],
+    answers: Path,
+    context: Context,
 ) -> _Outcome:
     """Judge all answers and write kept and rejected rows."""
     rows = write_candidates(examples, answers, make_task(config.task), context.work_dir / "candidates")
@@ -90,6 +101,7 @@ def _judge(
         config.filters,
         known,
         lambda step: DiskSpool(context.work_dir / "rejected" / f"{step:03}.arrow", REJECTED),
+        engine.judge,
     )
     write_tables(read_all(rows), CANDIDATES, context.output_dir / "kept.parquet")
     write_tables(sifted.read_rejected(), REJECTED, context.output_dir / "rejected.parquet")
