@@ -106,7 +106,7 @@ def run(folder: Path, engine: Literal["local", "ray"] = "local") -> tuple[Summar
         work_dir=folder / "work",
         state_dir=folder,
         runtime=Surroundings(
-            RuntimeConfig(device="cpu", engine=engine), folder, TeacherConfig(provider="replay", model="m")
+            RuntimeConfig(device="cpu", engine=engine), folder, (TeacherConfig(provider="replay", model="m"),)
         ),
         progress=lambda done, total, note="": None,
     )
