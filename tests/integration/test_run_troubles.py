@@ -83,7 +83,8 @@ def test_the_held_out_answers_draw_on_the_same_budget(project):
     spent = json.loads(out)["budget"]["spent_usd"]
     code, _, err = project.call("run", "small.yaml", "--budget", str(spent + 1e-6))
     assert code == 5, err
-    assert project.call("run", "small.yaml", "--budget", "5")[0] in (0, 3, 4)
+    code, _, err = project.call("run", "small.yaml", "--budget", "5")
+    assert code in (0, 3, 4, 7), err  # a verdict, whichever: this student is far too small to answer
 
 
 def test_a_key_that_the_server_echoes_is_written_nowhere(project):
