@@ -102,6 +102,17 @@ def test_leaving_the_writer_waits_for_the_disk(disk):
     assert asyncio.run(main()).done()
 
 
+def test_the_threads_take_turns_quickly_while_it_writes_and_as_before_afterwards(disk):
+    async def look() -> float:
+        async with GroupWriter(disk):
+            return sys.getswitchinterval()
+
+    disk.opened.set()
+    before = sys.getswitchinterval()
+    assert asyncio.run(look()) < before / 2
+    assert sys.getswitchinterval() == before
+
+
 def test_a_fault_of_the_journal_reaches_who_waits_instead_of_hanging(disk, monkeypatch):
     def faulty(writes: object, *, durable: bool) -> object:
         raise ZeroDivisionError
