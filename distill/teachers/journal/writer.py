@@ -45,6 +45,31 @@ class _Done(NamedTuple):
     results: Results
 
 
+class Hurry:
+    """Python's switch interval, which is the process's: short from the first writer's start to the last one's end."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._writers = 0
+        self._usual_s = 0.0
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._writers == 0:
+                self._usual_s = sys.getswitchinterval()
+            self._writers += 1
+            sys.setswitchinterval(min(_SWITCH_S, sys.getswitchinterval()))
+
+    def end(self) -> None:
+        with self._lock:
+            self._writers -= 1
+            if self._writers == 0:
+                sys.setswitchinterval(self._usual_s)
+
+
+_HURRY = Hurry()
+
+
 class GroupWriter:
     """The journal's one writer within a running event loop; leaving it waits until all is on the disk."""
 
@@ -53,14 +78,13 @@ class GroupWriter:
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._committed: queue.SimpleQueue[_Done | None] = queue.SimpleQueue()
         self._loop = asyncio.get_running_loop()
-        self._switch_s = sys.getswitchinterval()
         self._threads = [
             threading.Thread(target=work, name=f"journal-{name}", daemon=True)
             for name, work in (("writer", self._write_all), ("sync", self._sync_all))
         ]
 
     async def __aenter__(self) -> Self:
-        sys.setswitchinterval(min(_SWITCH_S, self._switch_s))
+        _HURRY.begin()
         for thread in self._threads:
             thread.start()
         return self
@@ -72,7 +96,7 @@ class GroupWriter:
             for thread in self._threads:
                 await asyncio.to_thread(thread.join)
         finally:
-            sys.setswitchinterval(self._switch_s)
+            _HURRY.end()
 
     def write(self, *writes: Write) -> asyncio.Future[Results]:
         """Queue writes; the future resolves when they are durable.

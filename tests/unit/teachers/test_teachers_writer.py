@@ -16,7 +16,7 @@ from distill.records.completion import Message, TeacherRequest, Usage
 from distill.teachers.journal import open_journal
 from distill.teachers.journal.protocol import Answer, Intent
 from distill.teachers.journal.sqlite import SqliteJournal
-from distill.teachers.journal.writer import GroupWriter
+from distill.teachers.journal.writer import GroupWriter, Hurry
 
 
 def pair_of(number: int) -> tuple[Intent, Answer]:
@@ -102,15 +102,31 @@ def test_leaving_the_writer_waits_for_the_disk(disk):
     assert asyncio.run(main()).done()
 
 
-def test_the_threads_take_turns_quickly_while_it_writes_and_as_before_afterwards(disk):
+@pytest.fixture
+def usual_s() -> Iterator[float]:
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(0.005)
+    yield sys.getswitchinterval()
+    sys.setswitchinterval(before)
+
+
+def test_threads_take_turns_quickly_until_the_last_writer_is_done(usual_s):
+    hurry = Hurry()
+    hurry.begin()
+    hurry.begin()
+    hurry.end()
+    assert sys.getswitchinterval() < usual_s / 2
+    hurry.end()
+    assert sys.getswitchinterval() == usual_s
+
+
+def test_a_writer_makes_threads_take_turns_quickly(disk, usual_s):
     async def look() -> float:
         async with GroupWriter(disk):
             return sys.getswitchinterval()
 
     disk.opened.set()
-    before = sys.getswitchinterval()
-    assert asyncio.run(look()) < before / 2
-    assert sys.getswitchinterval() == before
+    assert asyncio.run(look()) < usual_s
 
 
 def test_a_fault_of_the_journal_reaches_who_waits_instead_of_hanging(disk, monkeypatch):
