@@ -78,15 +78,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
         _evaluate(config, teachers[0], channels),
         Node(
             GATE,
-            GateStageConfig(
-                config.gate,
-                config.costs,
-                config.task.output,
-                config.task.labels,
-                config.evaluate.metrics,
-                config.data.heldout.allowed_looks,
-                channels={name: entry.version for name, entry in channels.items()},
-            ),
+            _gate(config, {name: entry.version for name, entry in channels.items()}),
             {},
             {"evaluate": Input("evaluate")},
         ),
@@ -115,6 +107,18 @@ def _filter(config: PipelineConfig, teachers: tuple[TeacherIdentity, ...]) -> Fi
     student = config.student if measures else None
     return FilterStageConfig(
         config.task, config.filters, student, config.regenerate, teachers if config.regenerate is not None else ()
+    )
+
+
+def _gate(config: PipelineConfig, channels: Mapping[str, int]) -> GateStageConfig:
+    return GateStageConfig(
+        config.gate,
+        config.costs,
+        config.task.output,
+        config.task.labels,
+        config.evaluate.metrics,
+        config.data.heldout.allowed_looks,
+        channels=channels,
     )
 
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from distill.app.composition import Composition
+from distill.records.amounts import add_usd
 from distill.records.example import Example
 from distill.sources import read_source
-from distill.stages.generate import unanswered
+from distill.stages.generate import make_requests, unanswered
 from distill.stages.ingest import heldout_source
-from distill.tasks.prompts import input_columns, render_teacher
-from distill.teachers import Estimate, TeacherConfig, build_requests, estimate, name_teachers
+from distill.tasks.prompts import input_columns
+from distill.teachers import Estimate, TeacherConfig, estimate, name_teachers
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +53,12 @@ class Spending:
     @property
     def usd_low(self) -> float | None:
         """Dollars at least; None where a price is unknown."""
-        return _add([one.usd_low for one in self.teachers])
+        return add_usd([one.usd_low for one in self.teachers])
 
     @property
     def usd_high(self) -> float | None:
         """Dollars at most; None where a price is unknown."""
-        return _add([one.usd_high for one in self.teachers])
+        return add_usd([one.usd_high for one in self.teachers])
 
     def total(self) -> TeacherSpending:
         """Return all of them as one."""
@@ -100,11 +100,9 @@ def estimate_spending(composition: Composition) -> Spending:
 
 
 def _estimate(examples: Sequence[Example], teacher: TeacherConfig, composition: Composition) -> Estimate:
-    task = composition.config.task
-    schema: Any = task.schema_ if task.output == "json" else None
     wanted = [example for example in examples if example.teacher_output is None]
-    conversations = [render_teacher(task, example.columns) for example in wanted]
-    return estimate(build_requests(conversations, teacher, schema=schema), teacher, runtime=composition.runtime)
+    requests = make_requests(wanted, composition.config.task, teacher)
+    return estimate(requests, teacher, runtime=composition.runtime)
 
 
 def _word(name: str, found: Estimate, share: float = 1.0) -> TeacherSpending:
@@ -122,8 +120,3 @@ def _word(name: str, found: Estimate, share: float = 1.0) -> TeacherSpending:
         seconds=part * found.seconds,
         warnings=found.warnings,
     )
-
-
-def _add(amounts: Sequence[float | None]) -> float | None:
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None

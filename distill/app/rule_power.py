@@ -6,7 +6,7 @@ the spread that the last run measured, for nobody knows it before.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from distill.gates import alpha_of
@@ -108,43 +108,26 @@ def _plan_quantile(rule: RuleConfig, basis: Basis, alpha: float, q: float) -> li
 
 def _plan_as_seen(rule: RuleConfig, n: int, plan: NormalPlan) -> PowerRow:
     """Plan by the spread and the value that the last run measured."""
-    field = next(name for name in ("margin", "max", "min", "max_ratio") if getattr(rule, name) is not None)
-    needed = plan.needed(WANTED_POWER)
-    return PowerRow(
-        rule=rule.metric,
-        of=rule.of,
-        kind=field,
-        bound=getattr(rule, field),
-        assumed=f"equal to {rule.versus}" if field == "margin" else "as it was measured",
-        discordant=None,
-        heldout_rows=n,
-        power=round(plan.power(n), 3),
-        needed_n=needed,
-        power_at_needed=None if needed is None else round(plan.power(needed), 3),
-        observed=True,
-        curve=tuple((rows, round(plan.power(rows), 3)) for rows in CURVE_ROWS),
-    )
+    kind = next(name for name in ("margin", "max", "min", "max_ratio") if getattr(rule, name) is not None)
+    row = _row(rule, (kind, getattr(rule, kind)), n, plan.needed(WANTED_POWER), plan.power)
+    assumed = f"equal to {rule.versus}" if kind == "margin" else "as it was measured"
+    return replace(row, assumed=assumed, observed=True)
 
 
 def _plan_margin(
     rule: RuleConfig, n: int, alpha: float, psi: float, exact: bool, seen: bool, curve: Sequence[int]
 ) -> PowerRow:
     margin = rule.margin or 0.0
-    needed = needed_n(margin, psi, 0.0, alpha, WANTED_POWER)
-    return PowerRow(
-        rule=rule.metric,
-        of=rule.of,
-        kind="margin",
-        bound=margin,
-        assumed=f"equal to {rule.versus}, {psi:.1%} of rows decided differently",
-        discordant=psi,
-        heldout_rows=n,
-        power=round(gate_power(n, margin, psi, 0.0, alpha, exact=exact), 3),
-        needed_n=needed,
-        power_at_needed=round(gate_power(needed, margin, psi, 0.0, alpha, exact=exact), 3),
-        observed=seen,
-        curve=tuple((rows, round(gate_power(rows, margin, psi, 0.0, alpha, exact=exact), 3)) for rows in curve),
+    row = _row(
+        rule,
+        ("margin", margin),
+        n,
+        needed_n(margin, psi, 0.0, alpha, WANTED_POWER),
+        lambda rows: gate_power(rows, margin, psi, 0.0, alpha, exact=exact),
+        curve,
     )
+    assumed = f"equal to {rule.versus}, {psi:.1%} of rows decided differently"
+    return replace(row, assumed=assumed, discordant=psi, observed=seen)
 
 
 def _plan_agreement(rule: RuleConfig, n: int, alpha: float, psi: float) -> PowerRow:
@@ -165,16 +148,30 @@ def _plan_bound(rule: RuleConfig, n: int, alpha: float, share: float, rate: floa
 def _bound_row(rule: RuleConfig, n: int, alpha: float, share: float, rate: float) -> PowerRow:
     """Plan to show that a share of bad rows that is truly `rate` is under `share`."""
     needed = needed_for_bound(rate, share, alpha, WANTED_POWER)
+    row = _row(rule, ("max", share), n, needed, lambda rows: bound_power(rows, share, rate, alpha))
+    return replace(row, assumed=f"truly {rate:.2%}")
+
+
+def _row(
+    rule: RuleConfig,
+    bound: tuple[str, float],
+    n: int,
+    needed: int | None,
+    power: Callable[[int], float],
+    curve: Sequence[int] = CURVE_ROWS,
+) -> PowerRow:
+    """Put a rule's row together from the chance to pass at any number of rows; what is assumed is still to be said."""
+    kind, value = bound
     return PowerRow(
         rule=rule.metric,
         of=rule.of,
-        kind="max",
-        bound=share,
-        assumed=f"truly {rate:.2%}",
+        kind=kind,
+        bound=value,
+        assumed="",
         discordant=None,
         heldout_rows=n,
-        power=round(bound_power(n, share, rate, alpha), 3),
+        power=round(power(n), 3),
         needed_n=needed,
-        power_at_needed=None if needed is None else round(bound_power(needed, share, rate, alpha), 3),
-        curve=tuple((rows, round(bound_power(rows, share, rate, alpha), 3)) for rows in CURVE_ROWS),
+        power_at_needed=None if needed is None else round(power(needed), 3),
+        curve=tuple((rows, round(power(rows), 3)) for rows in curve),
     )

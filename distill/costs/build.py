@@ -12,7 +12,6 @@ from distill.costs.breakeven import BAND, Economics, compute_break_even
 from distill.costs.cascade import cascade_curve, is_escalated, measure_cascade
 from distill.costs.config import CostsConfig
 from distill.costs.inputs import CostInputs
-from distill.costs.ledger import add_usd
 from distill.costs.lines import list_ledger
 from distill.costs.model import (
     CascadeCosts,
@@ -34,6 +33,7 @@ from distill.costs.serving import (
     count_machines,
     student_cost_per_1k_usd,
 )
+from distill.records.amounts import add_usd
 
 TCO_DAYS = 365.25
 BOOTSTRAP_DRAWS = 2000

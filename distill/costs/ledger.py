@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,9 +75,3 @@ def price_tokens(input_tokens: int, cached_input_tokens: int, output_tokens: int
     fresh = input_tokens - cached_input_tokens
     total = fresh * price.input + cached_input_tokens * cached_price + output_tokens * price.output
     return total / TOKENS_PER_PRICE
-
-
-def add_usd(amounts: Sequence[float | None]) -> float | None:
-    """Add dollars; one unknown makes the sum unknown."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None

@@ -18,10 +18,11 @@ import pyarrow as pa
 from distill.engine.shards import MemoryShards, Shards, read_all
 from distill.engine.spool import MemorySpool, Spool
 from distill.filters.batch import Judged, Mark, RowEngine, judge_locally, judge_whole
-from distill.filters.funnel import FunnelStep, Paid, StepCount, find_warnings, sum_usd
+from distill.filters.funnel import FunnelStep, Paid, StepCount, find_warnings
 from distill.filters.protocol import FilterContext
 from distill.filters.rows import Rows
 from distill.filters.spec import FilterSpec
+from distill.records.amounts import add_usd
 from distill.records.tables import REJECTED
 from distill.records.verdict import Verdict
 
@@ -116,7 +117,7 @@ class _Chain:
         self._warnings: list[str] = []
         self._seconds: list[float] = []
         costs = (table.column("cost_usd").to_pylist() for table in read_all(shards, ["cost_usd"]))
-        self._usd = sum_usd(cast("float | None", cost) for column in costs for cost in column)
+        self._usd = add_usd(cast("float | None", cost) for column in costs for cost in column)
 
     def take(self, specs: Sequence[FilterSpec], batches: Iterable[Judged]) -> None:
         """Take out of each shard what a segment dropped, change what it changed, and count both."""
@@ -134,7 +135,7 @@ class _Chain:
                 _take_from(self._shards, number, judged.marks, steps)
         for step, notes, usd in zip(steps, bill.notes, bill.usd, strict=True):
             funnel = step.counted.finish(rows_in, notes, Paid(usd, self._usd))
-            self._usd = None if usd is None or self._usd is None else self._usd + usd
+            self._usd = add_usd([self._usd, usd])
             self._funnel.append(funnel)
             self._warnings += find_warnings(funnel, step.spec.member)
             rows_in = funnel.rows_out
@@ -150,8 +151,7 @@ def _add_up(bill: Judged, judged: Judged) -> None:
     for step, (seconds, notes, usd) in enumerate(zip(judged.seconds, judged.notes, judged.usd, strict=True)):
         bill.seconds[step] += seconds
         bill.notes[step] = tuple(dict.fromkeys(bill.notes[step] + notes))
-        before = bill.usd[step]
-        bill.usd[step] = None if before is None or usd is None else before + usd
+        bill.usd[step] = add_usd([bill.usd[step], usd])
 
 
 def _take_from(shards: Shards, number: int, marks: Sequence[Mark], steps: Sequence[_Step]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, cast
 
 import pyarrow as pa
 
 from distill.filters.protocol import Filter
+from distill.records.amounts import add_usd
 from distill.records.verdict import Verdict
 
 SAMPLES_PER_REASON = 3
@@ -70,7 +71,7 @@ class StepCount:
         self._edits: Counter[str] = Counter()
         self._values: dict[str, Counter[str]] = {reason: Counter() for reason in member.tallies}
         self._samples: dict[str, list[DroppedRow]] = defaultdict(list)
-        self._costs: list[float | None] = []
+        self._usd: float | None = 0.0
 
     def add(self, dropped: pa.Table, drops: Sequence[Verdict], edits: Sequence[Verdict]) -> None:
         """Count the dropped rows of a shard, each with its verdict, and the verdicts that changed rows."""
@@ -81,19 +82,19 @@ class StepCount:
             if verdict.reason in self._values:
                 self._values[verdict.reason][verdict.evidence] += 1
         self._sample(dropped, drops)
-        self._costs += cast("list[float | None]", dropped.column("cost_usd").to_pylist())
+        self._usd = add_usd([self._usd, *cast("list[float | None]", dropped.column("cost_usd").to_pylist())])
 
     def finish(self, rows_in: int, notes: Sequence[str], paid: Paid) -> FunnelStep:
         """Return the step, once all rows were counted."""
         rows_out = rows_in - self.dropped
-        total = None if paid.usd_before is None or paid.usd_judging is None else paid.usd_before + paid.usd_judging
+        total = add_usd(paid)
         return FunnelStep(
             filter=self._member.name,
             rows_in=rows_in,
             rows_out=rows_out,
             reasons=dict(sorted(self._reasons.items())),
             edits=dict(sorted(self._edits.items())),
-            usd_dropped=sum_usd(self._costs),
+            usd_dropped=self._usd,
             usd_judging=paid.usd_judging,
             usd_per_kept=None if total is None or not rows_out else total / rows_out,
             tallies={reason: _rank(counted) for reason, counted in self._values.items() if counted},
@@ -126,16 +127,6 @@ def find_warnings(step: FunnelStep, member: Filter) -> list[str]:
     elif step.rows_in >= SUSPICIOUS_ROWS and not dropped and not step.edits and not member.may_drop_none:
         found.append(f"note: filter {step.filter} dropped none of {step.rows_in} rows")
     return found
-
-
-def sum_usd(costs: Iterable[float | None]) -> float | None:
-    """Return what answers had cost, added up in their order; None when a price is unknown."""
-    total = 0.0
-    for cost in costs:
-        if cost is None:
-            return None
-        total += cost
-    return total
 
 
 def _rank(counted: Counter[str]) -> dict[str, int]:

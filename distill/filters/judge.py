@@ -21,6 +21,7 @@ from distill.filters.judge_words import ask_pair, ask_score, model_family, read_
 from distill.filters.protocol import FilterContext, Judgement
 from distill.filters.rows import Rows
 from distill.filters.services import Question, Reply
+from distill.records.amounts import add_usd
 from distill.records.frozen import Frozen
 from distill.records.verdict import KEEP, Verdict
 
@@ -127,8 +128,7 @@ def _cap_unreadable(count: int, total: int, config: JudgeConfig) -> tuple[str, .
 
 
 def _total(replies: Sequence[Reply]) -> float | None:
-    costs = [reply.cost_usd for reply in replies]
-    return None if any(cost is None for cost in costs) else sum(cost or 0.0 for cost in costs)
+    return add_usd(reply.cost_usd for reply in replies)
 
 
 def _calibrate(rows: Rows, verdicts: Sequence[Verdict], context: FilterContext) -> tuple[str, ...]:

@@ -32,10 +32,11 @@ def count_teachers(
     said: dict[str, dict[int | None, Counter[str | None]]] = defaultdict(lambda: defaultdict(Counter))
     for identity, teacher, target in zip(ids, teachers, targets, strict=True):
         said[identity][teacher][target] += 1
-    return {identity: Counter(_word(samples) for samples in by.values()) for identity, by in said.items()}
+    return {identity: Counter(word_of(samples) for samples in by.values()) for identity, by in said.items()}
 
 
-def _word(samples: Counter[str | None]) -> str | None:
+def word_of(samples: Counter[str | None]) -> str | None:
+    """Return a teacher's most frequent sample; None where two share the first place."""
     (word, count), *rest = samples.most_common(2)
     return None if rest and rest[0][1] == count else word
 

@@ -46,15 +46,14 @@ class AnswerCache:
             StoreError: the file cannot be written.
         """
         keys = [key_of(prompt, repeat) for prompt in prompts]
-        missing = [index for index, key in enumerate(keys) if key not in self._kept]
-        missing.sort(key=lambda index: (len(prompts[index].user), prompts[index].id))
-        for start in range(0, len(missing), batch_rows):
-            chosen = missing[start : start + batch_rows]
-            found = predict([prompts[index] for index in chosen])
-            self._kept.append({keys[index]: answer for index, answer in zip(chosen, found, strict=True)})
-            if on_progress is not None:
-                on_progress(len(prompts) - len(missing) + start + len(chosen))
-        return [_for_prompt(self._kept[key], prompt) for key, prompt in zip(keys, prompts, strict=True)]
+        answers = self._kept.complete(
+            keys,
+            prompts,
+            lambda places: predict([prompts[place] for place in places]),
+            batch_rows=batch_rows,
+            on_progress=on_progress,
+        )
+        return [replace(answer, id=prompt.id) for answer, prompt in zip(answers, prompts, strict=True)]
 
     def keep(self, answers: Mapping[Prompt, Answer], repeat: int) -> None:
         """Keep answers that were made elsewhere; those already known stay as they are.
@@ -75,7 +74,3 @@ def key_of(prompt: Prompt, repeat: int) -> str:
     """Return the sha256 of what is asked: the texts and the repeat, not the id."""
     text = json.dumps([prompt.system, prompt.user, repeat], ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _for_prompt(answer: Answer, prompt: Prompt) -> Answer:
-    return replace(answer, id=prompt.id)

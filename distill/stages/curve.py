@@ -19,6 +19,7 @@ from distill.engine.fingerprint import Plain
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
+from distill.records.amounts import add_usd
 from distill.records.training import TrainingRow
 from distill.stages.lessons import read_lessons
 from distill.stages.surroundings import surroundings_of
@@ -114,7 +115,8 @@ def measure(lessons: Sequence[TrainingRow], config: CurveConfig, context: Contex
 def cost_per_row_usd(rows: int, context: Context) -> float | None:
     """Return what the teacher cost per row that can be taught (drops included); None where a price is unknown."""
     costs = read_table(context.inputs["generate"] / "completions.parquet", ["cost_usd"]).column("cost_usd").to_pylist()
-    return None if any(cost is None for cost in costs) else sum(cast("list[float]", costs)) / rows
+    total = add_usd(cast("list[float | None]", costs))
+    return None if total is None else total / rows
 
 
 def describe_curve(points: Sequence[dict[str, Any]], more_rows: int, usd_per_row: float | None) -> dict[str, Any]:

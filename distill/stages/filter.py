@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from distill.stages.chain_context import make_context
 from distill.stages.chain_services import Spending, make_services
 from distill.stages.engines import Engine, open_engine
 from distill.stages.heldout_traces import read_traces
+from distill.stages.json_files import write_json
 from distill.stages.regenerate import make_regenerator
 from distill.stages.rejected_answers import read_rejected_table
 from distill.stages.surroundings import surroundings_of
@@ -77,10 +77,11 @@ def run_filter(config: object, context: Context) -> Summary:
             found = _judge(config, known, engine, examples, answers, context)
     if again is not None:
         again.bill.write_history(output / "regenerated.parquet")
-        write_json(again.bill.describe(read_rejected_table(output / "rejected.parquet")), output / "regenerate.json")
-    write_json([asdict(step) for step in found.sifted.funnel], output / "funnel.json")
+        brought = again.bill.describe(read_rejected_table(output / "rejected.parquet"))
+        write_json(context, "regenerate.json", brought)
+    write_json(context, "funnel.json", [asdict(step) for step in found.sifted.funnel])
     if spending.ledgers:
-        write_json(spending.ledgers, output / "ledger.json")
+        write_json(context, "ledger.json", spending.ledgers)
     facts: dict[str, Plain] = {"rejected": found.sifted.rejected_rows, "warnings": list(found.sifted.warnings)}
     return Summary(rows_in=found.rows_in, rows_out=found.kept.num_rows, cost_usd=spending.usd, facts=facts)
 
@@ -106,11 +107,6 @@ def _judge(
     write_tables(read_all(rows), CANDIDATES, context.output_dir / "kept.parquet")
     write_tables(sifted.read_rejected(), REJECTED, context.output_dir / "rejected.parquet")
     return _Outcome(rows_in, rows, sifted)
-
-
-def write_json(value: object, path: Path) -> None:
-    """Write a file for the stages to come."""
-    path.write_text(json.dumps(value, indent=1, ensure_ascii=False), encoding="utf-8")
 
 
 FILTER = Stage("filter", 5, run_filter)

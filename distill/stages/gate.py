@@ -19,6 +19,7 @@ from distill.gates.config import GateConfig
 from distill.metrics import COLD, GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
+from distill.stages.json_files import write_json
 from distill.stages.scoring import read_prediction
 from distill.students.protocol import PARITY_FILE
 from distill.tasks.config import OutputKind
@@ -108,16 +109,6 @@ def read_parity(evaluated: Path) -> dict[str, Measured]:
     except (ValueError, TypeError, KeyError) as error:
         raise StoreError(f"{path} is damaged: {error}; run again with --from train") from error
     return dict.fromkeys(("student", "cascade"), Measured(lowest, lowest, lowest))
-
-
-def write_json(context: Context, name: str, value: object) -> None:
-    """Write a JSON file of the artifact; NaN is refused.
-
-    Raises:
-        ValueError: a number is NaN or infinite.
-    """
-    text = json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False)
-    (context.output_dir / name).write_text(text, encoding="utf-8")
 
 
 GATE = Stage("gate", 5, run_gate)

@@ -16,6 +16,7 @@ from distill.engine.fingerprint import Plain
 from distill.engine.parquet import write_rows
 from distill.engine.stage import Context, Stage, Summary
 from distill.filters import run_chain
+from distill.records.completion import TeacherRequest
 from distill.records.example import Example
 from distill.records.json import Json
 from distill.records.tables import COMPLETIONS
@@ -26,7 +27,7 @@ from distill.stages.surroundings import Surroundings, surroundings_of
 from distill.stages.teacher_identity import TeacherIdentity
 from distill.tasks import make_task
 from distill.tasks.config import TaskConfig
-from distill.tasks.prompts import render_teacher
+from distill.tasks.prompts import answer_schema, render_teacher
 from distill.teachers import Budget, Order, Progress, Standing, Teacher, TeacherConfig, build_requests, open_panel
 from distill.teachers.ledger import add_ledgers
 from distill.teachers.smoke import Outcome, check_prompt, judge
@@ -77,17 +78,24 @@ def unanswered(examples: Sequence[Example]) -> list[Example]:
     return [replace(example, teacher_output=None) for example in examples]
 
 
+def make_requests(examples: Sequence[Example], task: TaskConfig, teacher: TeacherConfig) -> list[TeacherRequest]:
+    """Return what a teacher is asked of each example.
+
+    Raises:
+        DataError: a prompt cannot be rendered.
+    """
+    conversations = [render_teacher(task, example.columns) for example in examples]
+    return build_requests(conversations, teacher, schema=answer_schema(task))
+
+
 def make_orders(examples: Sequence[Example], task: TaskConfig, teacher: TeacherConfig) -> list[Order]:
     """Render the prompts and make one order per example and sample; a recorded answer is taken as it is.
 
     Raises:
         DataError: a prompt cannot be rendered.
     """
-    conversations = [render_teacher(task, example.columns) for example in examples]
-    schema = cast("Mapping[str, Json] | None", task.schema_) if task.output == "json" else None
-    requests = build_requests(conversations, teacher, schema=schema)
     orders: list[Order] = []
-    for example, request in zip(examples, requests, strict=True):
+    for example, request in zip(examples, make_requests(examples, task, teacher), strict=True):
         samples = 1 if example.teacher_output is not None else teacher.samples
         orders += [Order(example.id, sample, request, example.teacher_output) for sample in range(samples)]
     return orders
@@ -110,8 +118,8 @@ def try_first_rows(
     if task_config.labels and orders and orders[0].recorded is None:
         prompt = "\n".join(message.content for message in orders[0].request.messages)
         check_prompt(prompt, task_config.labels, smoke)
-    first_ids = [example.id for example in examples[: smoke.rows]]
-    chosen = [order for order in orders if order.id in set(first_ids) and order.sample == 0]
+    first_ids = {example.id for example in examples[: smoke.rows]}
+    chosen = [order for order in orders if order.id in first_ids and order.sample == 0]
     if len(chosen) < smoke.rows:
         return
     bought = [completion_row(c) for c in teacher.buy(chosen, budget=budget, urgent=True)]

@@ -46,14 +46,19 @@ def weigh_references(
     key = fingerprint({"version": LIKELIHOODS_VERSION, **identity})
     kept = KeptLines(context.state_dir / "likelihoods" / f"{key}.jsonl", Likelihood)
     keys = [_key_of(prompt, references[prompt.id]) for prompt in asked]
-    missing = [index for index, key in enumerate(keys) if key not in kept]
-    missing.sort(key=lambda index: (len(asked[index].user), asked[index].id))
-    for start in range(0, len(missing), BATCH_ROWS):
-        context.progress(len(asked) - len(missing) + start, len(asked), f"{name} weighs the references")
-        chosen = [asked[index] for index in missing[start : start + BATCH_ROWS]]
-        found = predictor.weigh(chosen, [references[prompt.id] for prompt in chosen])
-        kept.append({keys[index]: one for index, one in zip(missing[start : start + BATCH_ROWS], found, strict=True)})
-    return {prompt.id: kept[key] for key, prompt in zip(keys, asked, strict=True)}
+
+    def weigh(places: Sequence[int]) -> Sequence[Likelihood]:
+        chosen = [asked[place] for place in places]
+        return predictor.weigh(chosen, [references[prompt.id] for prompt in chosen])
+
+    found = kept.complete(
+        keys,
+        asked,
+        weigh,
+        batch_rows=BATCH_ROWS,
+        on_progress=lambda done: context.progress(done, len(asked), f"{name} weighs the references"),
+    )
+    return dict(zip((prompt.id for prompt in asked), found, strict=True))
 
 
 def _key_of(prompt: Prompt, reference: str) -> str:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from distill.engine.parquet import read_table
-from distill.filters.votes import count_teachers, lead_of
+from distill.filters.votes import lead_of, word_of
+from distill.records.amounts import add_usd
 from distill.reports import TeacherFacts
 from distill.stages.report_files import Files
 from distill.teachers.config import TermsConfig
@@ -69,7 +70,7 @@ def _tally(folder: Path) -> Mapping[int, _Tally]:
 
 def _compare(by_teacher: Mapping[int, Counter[Target]], tallies: Mapping[int, _Tally]) -> None:
     """Count one example: a teacher's word is its most frequent sample."""
-    words = {teacher: _word(counts) for teacher, counts in by_teacher.items()}
+    words = {teacher: word_of(counts) for teacher, counts in by_teacher.items()}
     votes = Counter(words.values())
     most, second = lead_of(votes)
     for teacher, word in words.items():
@@ -82,14 +83,8 @@ def _compare(by_teacher: Mapping[int, Counter[Target]], tallies: Mapping[int, _T
             tallies[teacher].with_reference += word == words[0]
 
 
-def _word(counts: Counter[Target]) -> Target:
-    ((word, _),) = count_teachers([""] * counts.total(), [0] * counts.total(), list(counts.elements()))[""].items()
-    return word
-
-
 def _describe(named: NamedTerms, tally: _Tally, entry: Mapping[str, Any]) -> TeacherFacts:
     standing, ledger = entry["standing"], entry["ledger"]
-    costs = [*tally.usd, ledger["wasted_usd"]]
     return TeacherFacts(
         name=named.name,
         served=", ".join(ledger["models_served"]) or None,
@@ -98,7 +93,7 @@ def _describe(named: NamedTerms, tally: _Tally, entry: Mapping[str, Any]) -> Tea
         compared=tally.compared,
         with_reference=tally.with_reference,
         kept=tally.kept,
-        usd=None if any(cost is None for cost in costs) else sum(cast("list[float]", costs)),
+        usd=add_usd([*tally.usd, ledger["wasted_usd"]]),
         price_source=str(entry["price"]["source"]),
         terms=named.terms.training_on_outputs,
         terms_source=named.terms.source,

@@ -16,6 +16,7 @@ import pyarrow as pa
 from distill.engine.parquet import read_batches, write_tables
 from distill.engine.stage import Context
 from distill.filters import FilterContext, FilterSpec, RegenerateConfig, run_chain
+from distill.records.amounts import add_usd
 from distill.records.example import Example
 from distill.records.tables import COMPLETIONS
 from distill.stages.candidates import Row, completion_row, join_candidates
@@ -103,8 +104,7 @@ class Regenerator:
             self.spending.ledgers[f"{config.model}, asked again ({self.rounds})"] = teacher.ledger.to_json()
         for one, completion in zip(wanted, bought, strict=True):
             row = completion_row(replace(completion, sample=one.place.sample), number)
-            known = None not in (one.cost_usd, completion.cost_usd)
-            row["cost_usd"] = cast("float", one.cost_usd) + cast("float", completion.cost_usd) if known else None
+            row["cost_usd"] = add_usd([one.cost_usd, completion.cost_usd])
             self.latest[one.place] = row
             self.bill.book(one.place, row, completion.cost_usd)
 

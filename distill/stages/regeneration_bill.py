@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from distill.engine.parquet import write_rows
+from distill.records.amounts import add_usd
 from distill.records.json import Json
 from distill.records.tables import REGENERATED
 from distill.stages.candidates import Row
@@ -46,7 +47,7 @@ class Bill:
         """Say what asking again brought; `rejected` are the rows that were dropped in the end."""
         lost = {read_rejected(row).place for row in rejected}
         rescued = {place: turns for place, turns in self.history.items() if place not in lost}
-        usd = _add([cost for costs in self.usd.values() for cost in costs])
+        usd = add_usd([cost for costs in self.usd.values() for cost in costs])
         first = Counter((turns[0].filter, turns[0].reason) for turns in self.history.values())
         saved = Counter((turns[0].filter, turns[0].reason) for turns in rescued.values())
         kept_at = Counter(len(turns) for turns in rescued.values())
@@ -57,10 +58,10 @@ class Bill:
             "usd": usd,
             "usd_per_rescued": None if usd is None or not rescued else usd / len(rescued),
             "spent_usd": self.spent_usd,
-            "replaced_usd": _add([turns[-1].cost_usd for turns in rescued.values()]),
+            "replaced_usd": add_usd([turns[-1].cost_usd for turns in rescued.values()]),
             **{name: self.tokens[name] for name in TOKENS},
             "attempts": [
-                {"attempt": attempt, "asked": len(costs), "rescued": kept_at[attempt], "usd": _add(costs)}
+                {"attempt": attempt, "asked": len(costs), "rescued": kept_at[attempt], "usd": add_usd(costs)}
                 for attempt, costs in sorted(self.usd.items())
             ],
             "by_reason": [
@@ -74,8 +75,3 @@ def _own_cost(turns: Sequence[Rejected], attempt: int) -> float | None:
     """Return what one attempt cost: the places' costs add up over their attempts."""
     now, before = turns[attempt].cost_usd, turns[attempt - 1].cost_usd if attempt else 0.0
     return None if now is None or before is None else now - before
-
-
-def _add(costs: Sequence[float | None]) -> float | None:
-    known = [cost for cost in costs if cost is not None]
-    return sum(known) if len(known) == len(costs) else None

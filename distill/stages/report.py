@@ -12,6 +12,7 @@ from distill.costs import build_costs
 from distill.costs.config import CostsConfig
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
+from distill.records.amounts import add_usd
 from distill.records.decision import Decision, LookRecord, RuleOutcome
 from distill.reports import (
     AskedAgain,
@@ -30,9 +31,9 @@ from distill.reports import (
     confusion_of,
     render_report,
 )
-from distill.stages.gate import write_json
+from distill.stages.json_files import write_json
 from distill.stages.panel_facts import NamedTerms, gather_panel
-from distill.stages.report_costs import add_known, gather_costs, threshold_of
+from distill.stages.report_costs import gather_costs, threshold_of
 from distill.stages.report_files import Files, read_files
 from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.stages.student_alone import judge_student_alone
@@ -161,7 +162,7 @@ def read_funnel(files: Files, context: Context) -> Funnel:
         FunnelStep(step["filter"], step["reasons"], step["usd_dropped"], tuple(_sample(row) for row in step["samples"]))
         for step in files.funnel
     )
-    usd = add_known(*bought.column("cost_usd").to_pylist(), files.regenerate.get("usd", 0.0))
+    usd = add_usd([*bought.column("cost_usd").to_pylist(), files.regenerate.get("usd", 0.0)])
     return Funnel(bought.num_rows, kept, steps, usd, _read_again(files.regenerate))
 
 

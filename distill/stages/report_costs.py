@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, cast
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from distill.costs import CostInputs, LedgerEntry, TeacherLedger, rows_from_predictions
 from distill.engine.parquet import read_table
+from distill.records.amounts import add_usd
 from distill.stages.report_files import Files
 from distill.stages.rivals import JUDGE
 
@@ -47,11 +48,13 @@ def gather_costs(
         training_s=files.training["seconds"],
         evaluation_s=files.evaluation["seconds"],
         heldout=_heldout_ledger(files, predictions),
-        paid_usd=add_known(
-            files.generate["ledger"]["usd"],
-            files.evaluate["ledger"]["usd"],
-            files.regenerate.get("spent_usd", 0.0),
-            *(rival["usd"] for rival in files.rivals.values()),
+        paid_usd=add_usd(
+            [
+                files.generate["ledger"]["usd"],
+                files.evaluate["ledger"]["usd"],
+                files.regenerate.get("spent_usd", 0.0),
+                *(rival["usd"] for rival in files.rivals.values()),
+            ]
         ),
         threshold=threshold_of(files),
         extra=(*_judge_lines(files), *rival_lines(files)),
@@ -66,27 +69,29 @@ def threshold_of(files: Files) -> float | None:
     return math.inf if chosen["threshold"] is None else float(chosen["threshold"])
 
 
-def add_known(*amounts: float | None) -> float | None:
-    """Add dollars; one unknown makes the sum unknown."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if len(known) == len(amounts) else None
-
-
 def _training_ledgers(files: Files, bought: pa.Table, kept: pa.Table) -> list[TeacherLedger]:
     """Return what each teacher's answers cost, the reference teacher's first; of several, asking again is the last."""
     entries = cast("Sequence[Mapping[str, Any]]", files.generate["teachers"])
     if len(entries) == 1:
         return [_training_ledger(files, bought)]
-    used = set(_places(kept))
-    ledgers = [_own_ledger(entry, bought, used, number) for number, entry in enumerate(entries)]
-    return [*ledgers, _again_ledger(files, bought, kept)] if files.regenerate else ledgers
+    places, left = _places(bought), _places(kept)
+    first, used = set(places), set(left)
+    ledgers: list[TeacherLedger] = []
+    for number, entry in enumerate(entries):
+        mine = _choose(bought, [place.teacher == number for place in places])
+        lost = _choose(bought, [place.teacher == number and place not in used for place in places])
+        ledgers.append(_own_ledger(entry, mine, lost))
+    if files.regenerate:
+        ledgers.append(_again_ledger(files, _choose(kept, [place not in first for place in left])))
+    return ledgers
 
 
-def _own_ledger(entry: Mapping[str, Any], bought: pa.Table, used: Set[Answered], number: int) -> TeacherLedger:
-    """Return what one of several teachers was paid for its first answers."""
-    places = _places(bought)
-    mine = bought.filter(pa.array([place.teacher == number for place in places], pa.bool_()))
-    lost = bought.filter(pa.array([place.teacher == number and place not in used for place in places], pa.bool_()))
+def _choose(table: pa.Table, mask: Sequence[bool]) -> pa.Table:
+    return table.filter(pa.array(mask, pa.bool_()))
+
+
+def _own_ledger(entry: Mapping[str, Any], mine: pa.Table, lost: pa.Table) -> TeacherLedger:
+    """Return what one of several teachers was paid for its first answers, of which `lost` were not kept."""
     ledger = entry["ledger"]
     return TeacherLedger(
         name=entry["model"],
@@ -94,9 +99,9 @@ def _own_ledger(entry: Mapping[str, Any], bought: pa.Table, used: Set[Answered],
         input_tokens=_total(mine, "input_tokens"),
         cached_input_tokens=_total(mine, "cached_input_tokens"),
         output_tokens=_total(mine, "output_tokens"),
-        usd=add_known(*_costs(mine), ledger["wasted_usd"]),
+        usd=add_usd([*_costs(mine), ledger["wasted_usd"]]),
         wasted_usd=ledger["wasted_usd"],
-        discarded_usd=add_known(*_costs(lost)),
+        discarded_usd=add_usd(_costs(lost)),
         discarded_calls=lost.num_rows,
         retried_calls=_retried(ledger),
         estimated_calls=sum(mine.column("usage_estimated").to_pylist()),
@@ -105,11 +110,10 @@ def _own_ledger(entry: Mapping[str, Any], bought: pa.Table, used: Set[Answered],
     )
 
 
-def _again_ledger(files: Files, bought: pa.Table, kept: pa.Table) -> TeacherLedger:
+def _again_ledger(files: Files, rescued: pa.Table) -> TeacherLedger:
     """Return what asking several teachers again cost; an answer that took another's place carries the cost of both."""
-    again, first = files.regenerate, set(_places(bought))
-    rescued = kept.filter(pa.array([place not in first for place in _places(kept)], pa.bool_()))
-    used = add_known(*_costs(rescued), None if again["replaced_usd"] is None else -again["replaced_usd"])
+    again = files.regenerate
+    used = add_usd([*_costs(rescued), None if again["replaced_usd"] is None else -again["replaced_usd"]])
     return TeacherLedger(
         name="all teachers, asked again",
         calls=again["answers"],
@@ -118,7 +122,7 @@ def _again_ledger(files: Files, bought: pa.Table, kept: pa.Table) -> TeacherLedg
         output_tokens=again["output_tokens"],
         usd=again["usd"],
         wasted_usd=0.0,
-        discarded_usd=add_known(again["usd"], None if used is None else -used),
+        discarded_usd=add_usd([again["usd"], None if used is None else -used]),
         discarded_calls=again["answers"] - rescued.num_rows,
     )
 
@@ -135,9 +139,9 @@ def _training_ledger(files: Files, bought: pa.Table) -> TeacherLedger:
         input_tokens=_total(bought, "input_tokens") + again.get("input_tokens", 0),
         cached_input_tokens=_total(bought, "cached_input_tokens") + again.get("cached_input_tokens", 0),
         output_tokens=_total(bought, "output_tokens") + again.get("output_tokens", 0),
-        usd=add_known(*_costs(bought), ledger["wasted_usd"], again.get("usd", 0.0)),
+        usd=add_usd([*_costs(bought), ledger["wasted_usd"], again.get("usd", 0.0)]),
         wasted_usd=ledger["wasted_usd"],
-        discarded_usd=add_known(*(step["usd_dropped"] for step in files.funnel), again.get("replaced_usd", 0.0)),
+        discarded_usd=add_usd([*(step["usd_dropped"] for step in files.funnel), again.get("replaced_usd", 0.0)]),
         discarded_calls=sum(sum(step["reasons"].values()) for step in files.funnel) + answers,
         retried_calls=_retried(ledger),
         estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
@@ -154,7 +158,7 @@ def _heldout_ledger(files: Files, predictions: pa.Table) -> TeacherLedger:
         calls=len(teacher),
         input_tokens=sum(row["input_tokens"] or 0 for row in teacher),
         output_tokens=sum(row["output_tokens"] or 0 for row in teacher),
-        usd=add_known(*(row["cost_usd"] for row in teacher), ledger["wasted_usd"]),
+        usd=add_usd([*(row["cost_usd"] for row in teacher), ledger["wasted_usd"]]),
         wasted_usd=ledger["wasted_usd"],
         retried_calls=_retried(ledger),
         estimated_calls=ledger["estimated_calls"],
@@ -176,7 +180,7 @@ def rival_lines(files: Files) -> tuple[LedgerEntry, ...]:
         LedgerEntry(
             "evaluate",
             "judge" if name == JUDGE else "rival",
-            add_known(ledger["answers_usd"], ledger["wasted_usd"]),
+            add_usd([ledger["answers_usd"], ledger["wasted_usd"]]),
             "both orders of each pair put to the judge" if name == JUDGE else f"{name} answers the held-out set",
             calls=ledger["answers"],
             is_estimated=ledger["estimated_calls"] > 0,

@@ -12,6 +12,7 @@ from distill.engine.stage import Context
 from distill.metrics.config import JudgeConfig, ModelConfig, RivalConfig
 from distill.metrics.win_rate import Choice, score_verdicts
 from distill.metrics.words import as_text
+from distill.records.amounts import add_usd
 from distill.records.completion import Completion, Message
 from distill.records.example import Example
 from distill.records.prediction import Prediction
@@ -181,12 +182,7 @@ def _buy(
 
 def _tell(found: Bought) -> dict[str, Any]:
     costs = [c.cost_usd for c in found.completions if c.error_kind is None]
-    known = [cost for cost in costs if cost is not None]
-    return {
-        **found.ledger,
-        "answers": len(found.completions),
-        "answers_usd": sum(known) if len(known) == len(costs) else None,
-    }
+    return {**found.ledger, "answers": len(found.completions), "answers_usd": add_usd(costs)}
 
 
 def write_rival_ledgers(bought: Mapping[str, Bought], context: Context) -> None:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Sequence
 
 from distill.filters import RegenerateConfig, complain
 from distill.filters.regenerate import SHOWN_CHARS
 from distill.records.completion import Message
 from distill.records.example import Example
-from distill.records.json import Json
 from distill.stages.rejected_answers import Rejected
 from distill.tasks.config import TaskConfig
-from distill.tasks.prompts import render_teacher
+from distill.tasks.prompts import answer_schema, render_teacher
 from distill.teachers import Order, TeacherConfig, build_requests
 
 AFRESH_TEMPERATURE = 0.7
@@ -33,8 +31,7 @@ def make_order(
     update = {"temperature": _choose_temperature(config, teacher, turns[-1], shown=shown)}
     if config.max_output_tokens is not None:
         update["max_output_tokens"] = config.max_output_tokens
-    schema = cast("Mapping[str, Json] | None", task.schema_) if task.output == "json" else None
-    (request,) = build_requests([conversation], teacher.model_copy(update=update), schema=schema)
+    (request,) = build_requests([conversation], teacher.model_copy(update=update), schema=answer_schema(task))
     return Order(example.id, turns[0].place.sample + len(turns) * teacher.samples, request)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, cast
 
 from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError
@@ -47,6 +47,11 @@ def render_teacher(config: TaskConfig, columns: Mapping[str, Json]) -> tuple[Mes
     if config.system is None:
         return (user,)
     return (Message("system", _render(config, "system", config.system, columns)), user)
+
+
+def answer_schema(config: TaskConfig) -> Mapping[str, Json] | None:
+    """Return the JSON Schema that the teacher is held to, where answers are JSON and the task has one."""
+    return cast("Mapping[str, Json] | None", config.schema_) if config.output == "json" else None
 
 
 def render_student(config: TaskConfig, id: str, columns: Mapping[str, Json]) -> Prompt:  # noqa: A002  (Prompt's word)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -160,34 +160,33 @@ class Teacher:
         meter.report(force=True)
 
     async def _pour(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
-        transport = self._connect()
         purchase = Purchase(self.runtime.concurrency, self.runtime.request_timeout_s)
-        try:
-            async with GroupWriter(self.journal) as writer:
-                till = self._till(transport, writer, budget, lambda: purchase.stopping)
-                try:
-                    await purchase.run(orders, till, sink)
-                finally:
-                    await till.budget.leave()
-        finally:
-            await transport.close()
+        async with self._open_till(budget, lambda: purchase.stopping) as till:
+            await purchase.run(orders, till, sink)
 
     async def _pour_batches(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
         from distill.teachers.batches.purchase import BatchPurchase  # noqa: PLC0415  (the `openai` client, 1.5 s)
         from distill.teachers.batches.service import BatchService  # noqa: PLC0415  (likewise)
 
-        terms = self._terms()
-        service = BatchService(self.base_url, self._key, terms.secrets)
+        async with self._open_till(budget, lambda: False) as till:
+            service = BatchService(self.base_url, self._key, till.terms.secrets)
+            try:
+                await BatchPurchase(service, self.journal, self.base_url).run(orders, till, sink)
+            finally:
+                await service.close()
+
+    @asynccontextmanager
+    async def _open_till(self, budget: Budget, stopping: Callable[[], bool]) -> AsyncGenerator[Till]:
+        """Open what the workers of a purchase share; at its end what is held of the budget is given back."""
         transport = self._connect()
         try:
             async with GroupWriter(self.journal) as writer:
-                till = self._till(transport, writer, budget, lambda: False)
+                till = self._till(transport, writer, budget, stopping)
                 try:
-                    await BatchPurchase(service, self.journal, self.base_url).run(orders, till, sink)
+                    yield till
                 finally:
                     await till.budget.leave()
         finally:
-            await service.close()
             await transport.close()
 
     def _till(self, transport: Transport, writer: GroupWriter, budget: Budget, stopping: Callable[[], bool]) -> Till:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +17,6 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "integration"))
 from small_project import make_project
 
 pytestmark = pytest.mark.browser
-sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RUN = "window.hacked=(window.hacked||0)+1"
 PAYLOADS = (
     f"</script><script>{RUN}</script>",
@@ -36,16 +32,6 @@ PAYLOADS = (
     f"-->]]></textarea></title></style><body onpageshow={RUN}>",
 )
 MEGABYTE = "<b>spin</b> " * 90_000
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("Chromium is not installed")
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 def visit(browser: Any, path: Path) -> Any:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from fakes import planted
+from fakes.filter_context import make_filter_context
 
 from distill.engine.parquet import write_rows
-from distill.engine.stage import Context, Summary
+from distill.engine.stage import Summary
 from distill.filters import FilterSpec
 from distill.records.completion import Completion, Usage
 from distill.records.example import Example
@@ -21,7 +22,6 @@ from distill.stages.candidates import completion_row
 from distill.stages.examples_table import write_examples
 from distill.stages.filter import FilterStageConfig, run_filter
 from distill.stages.heldout_traces import write_traces
-from distill.stages.surroundings import Surroundings
 from distill.teachers.config import TeacherConfig
 
 CHAIN = (
@@ -99,16 +99,7 @@ def run(folder: Path, engine: Literal["local", "ray"] = "local") -> tuple[Summar
     make_inputs(folder)
     for name in ("output", "work"):
         (folder / name).mkdir()
-    context = Context(
-        key="k" * 64,
-        inputs={name: folder / name for name in ("split", "generate")},
-        output_dir=folder / "output",
-        work_dir=folder / "work",
-        state_dir=folder,
-        runtime=Surroundings(
-            RuntimeConfig(device="cpu", engine=engine), folder, (TeacherConfig(provider="replay", model="m"),)
-        ),
-        progress=lambda done, total, note="": None,
-    )
+    teacher = TeacherConfig(provider="replay", model="m")
+    context = make_filter_context(folder, teacher, RuntimeConfig(device="cpu", engine=engine))
     specs = tuple(FilterSpec.model_validate(value) for value in CHAIN)
     return run_filter(FilterStageConfig(planted.TASKS["json"], specs), context), folder / "output"

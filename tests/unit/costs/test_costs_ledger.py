@@ -7,7 +7,7 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from distill.costs import TokenPrice, price_tokens
-from distill.costs.ledger import add_usd
+from distill.records.amounts import add_usd
 
 CLAUDE_3_HAIKU = TokenPrice(input=0.25, output=1.25)
 

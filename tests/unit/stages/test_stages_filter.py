@@ -8,11 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from fakes.filter_context import make_filter_context
 from fakes.judge_server import chat_server
 from fakes.services import score_by_length
 
 from distill.engine.parquet import read_table, write_rows
-from distill.engine.stage import Context, Summary
+from distill.engine.stage import Summary
 from distill.errors import BudgetExceededError, UsageError
 from distill.filters import EmbeddingModel, FilterSpec
 from distill.records.completion import Completion, Usage
@@ -24,7 +25,6 @@ from distill.stages.chain_services import check_chain
 from distill.stages.examples_table import write_examples
 from distill.stages.filter import FilterStageConfig, run_filter
 from distill.stages.heldout_traces import write_traces
-from distill.stages.surroundings import Surroundings
 from distill.students.config import StudentConfig, TinyModelConfig
 from distill.tasks.config import TaskConfig
 from distill.teachers import open_journal
@@ -53,15 +53,7 @@ def run(tmp_path: Path) -> Callable[..., tuple[Summary, Path]]:
 
     def start(*filters: object, budget_usd: float | None = None) -> tuple[Summary, Path]:
         runtime = RuntimeConfig(journal=f"sqlite:///{tmp_path}/journal.db", device="cpu")
-        context = Context(
-            key="k" * 64,
-            inputs={name: tmp_path / name for name in ("split", "generate")},
-            output_dir=tmp_path / "output",
-            work_dir=tmp_path / "work",
-            state_dir=tmp_path,
-            runtime=Surroundings(runtime, tmp_path, (TEACHER,), budget_usd=budget_usd, purse="run"),
-            progress=lambda done, total, note="": None,
-        )
+        context = make_filter_context(tmp_path, TEACHER, runtime, budget_usd, purse="run")
         specs = tuple(FilterSpec.model_validate(value) for value in filters)
         return run_filter(FilterStageConfig(TASK, specs, STUDENT), context), tmp_path / "output"
 

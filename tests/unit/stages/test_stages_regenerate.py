@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.filter_context import make_filter_context
 from fakes.judge_server import Served, chat_server
 
 from distill.engine.parquet import read_table, write_rows
-from distill.engine.stage import Context, Summary
+from distill.engine.stage import Summary
 from distill.errors import BudgetExceededError, UsageError
 from distill.filters import FILTERS, FilterSpec, RegenerateConfig, complain
 from distill.filters.regenerate import _WORDS
@@ -24,7 +25,6 @@ from distill.stages.chain_services import check_regenerate
 from distill.stages.examples_table import write_examples
 from distill.stages.filter import FilterStageConfig, run_filter
 from distill.stages.heldout_traces import write_traces
-from distill.stages.surroundings import Surroundings
 from distill.tasks.config import TaskConfig
 from distill.teachers.config import TeacherConfig
 
@@ -68,15 +68,7 @@ def run(tmp_path: Path) -> Run:
         **more: object,
     ) -> tuple[Summary, Path]:
         runtime = RuntimeConfig(journal=f"sqlite:///{tmp_path}/journal.db", device="cpu")
-        context = Context(
-            key="k" * 64,
-            inputs={name: tmp_path / name for name in ("split", "generate")},
-            output_dir=tmp_path / "output",
-            work_dir=tmp_path / "work",
-            state_dir=tmp_path,
-            runtime=Surroundings(runtime, tmp_path, (teacher(url, **more),), budget_usd=budget_usd, purse="run"),
-            progress=lambda done, total, note="": None,
-        )
+        context = make_filter_context(tmp_path, teacher(url, **more), runtime, budget_usd, purse="run")
         specs = tuple(FilterSpec.model_validate(value) for value in filters or CHAIN)
         config = FilterStageConfig(TASK, specs, regenerate=RegenerateConfig(**options or {}))
         return run_filter(config, context), tmp_path / "output"

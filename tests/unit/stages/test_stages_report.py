@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from distill.engine.stage import Context
+from distill.records.amounts import add_usd
 from distill.stages.looks import count_look, read_looks
 from distill.stages.report import read_audit, read_curve
-from distill.stages.report_costs import add_known, rival_lines, threshold_of
+from distill.stages.report_costs import rival_lines, threshold_of
 from distill.stages.report_files import Files, _find_curve
 from distill.stages.report_lineage import gather_lineage, gather_looks
 from distill.teachers.config import TermsConfig
@@ -45,8 +46,8 @@ def test_no_threshold_that_could_be_chosen_is_not_the_same_as_no_fallback() -> N
 
 
 def test_one_answer_without_a_price_makes_the_sum_unknown() -> None:
-    assert add_known(0.5, 0.25) == 0.75
-    assert add_known(0.5, None) is None
+    assert add_usd([0.5, 0.25]) == 0.75
+    assert add_usd([0.5, None]) is None
 
 
 def test_lineage_names_commit_versions_licence_and_hashes(split_context: Context) -> None:
