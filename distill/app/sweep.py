@@ -6,18 +6,20 @@ Each combination is a run like any other, with its own key per stage: sharing ne
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from distill.app.composition import compose
-from distill.app.execute import Outcome, execute, forecast_run
+from distill.app.execute import Outcome, execute
 from distill.app.reporting import write_comparison
 from distill.app.runs import Run, list_runs
 from distill.config import LoadedConfig
 from distill.engine.fingerprint import fingerprint
 from distill.engine.runner import Listener, StageResult
+from distill.engine.store import Store
 from distill.errors import BudgetExceededError, DistillError, UsageError
 
 MAX_POINTS = 1000
@@ -43,6 +45,7 @@ class PointResult:
             "run": None if run is None else run.id,
             "directory": None if run is None else str(run.directory),
             "verdict": None if self.outcome is None else self.outcome.verdict,
+            "validation": None if run is None else read_validation_loss(run),
             "stages": {} if self.outcome is None else {line.stage: line.status for line in self.outcome.results},
             "error": None if self.error is None else str(self.error),
         }
@@ -82,6 +85,29 @@ def spread(flags: Sequence[str]) -> list[Point]:
     return points
 
 
+def list_varied(points: Sequence[Point]) -> list[Point]:
+    """Return each point without the overrides that all of them share: what tells it from the others."""
+    shared = set(points[0]).intersection(*points[1:]) if len(points) > 1 else set[str]()
+    return [tuple(override for override in point if override not in shared) for point in points]
+
+
+def read_validation_loss(run: Run) -> dict[str, float | None] | None:
+    """Return the lowest validation loss of a run's training: per token (as weighed in training) and per row.
+
+    Only the loss per row can be compared between tokenizers: smaller tokens are each easier to guess. None where the
+    run has not trained, or its training had no validation rows.
+    """
+    path = run.artifact("train") / "training.json" if "train" in run.keys else None
+    if path is None or not path.is_file():
+        return None
+    training = json.loads(path.read_text(encoding="utf-8"))
+    best = training["best_validation_loss"]
+    if best is None:
+        return None
+    per_row = [entry.get("eval_loss_per_row") for entry in training["history"] if entry.get("eval_loss") == best]
+    return {"loss": best, "loss_per_row": per_row[0] if per_row else None}
+
+
 def choose(points: Sequence[T], only: int | None) -> list[T]:
     """Return all points, or the one with that number (from 0), as an array job takes them.
 
@@ -100,7 +126,7 @@ def run_sweep(
     only: int | None,
     load: Callable[[Point], LoadedConfig],
     listener: Listener,
-    tell: Callable[[int, Point], None],
+    tell: Callable[[int], None],
     *,
     until: str | None,
     budget_usd: float | None,
@@ -120,7 +146,7 @@ def run_sweep(
     points, loaded = choose(points, only), choose(everything, only)
     results: list[PointResult] = []
     for index, (point, config) in enumerate(zip(points, loaded, strict=True)):
-        tell(index, point)
+        tell(index)
         results.append(_run_point(point, config, listener, until, budget_usd, purse))
     judged = [result.outcome.run for result in results if result.outcome is not None and result.outcome.verdict]
     if len(judged) < 2:
@@ -136,7 +162,8 @@ def _run_point(
         composition = compose(config, budget_usd, purse)
         plan = composition.plan.until(until)
         same = _find_same(composition.runtime.runs_dir, config.pipeline.name, plan.keys)
-        if same is not None and all(line.status == "cached" for line in forecast_run(composition)):
+        store = Store(composition.runtime.state_dir)
+        if same is not None and all(store.is_whole(stage, key) for stage, key in plan.keys.items()):
             results = tuple(StageResult(stage, key, "cached", 0.0, 0, 0, 0.0) for stage, key in plan.keys.items())
             return PointResult(point, Outcome(same, results, same.facts["verdict"]))  # type: ignore[arg-type]
         return PointResult(point, execute(composition, listener, until=until))

@@ -44,7 +44,7 @@ def command(
     Every run that reaches `evaluate` is a look at the held-out set, and each further look is judged more strictly.
     Exit code: 0 when some run may be promoted, else the best verdict's (4, 3, 7) or the first error's.
     """
-    from distill.app.sweep import choose, run_sweep, spread
+    from distill.app.sweep import choose, list_varied, run_sweep, spread
     from distill.cli.load import load
     from distill.cli.progress import show_progress
     from distill.cli.verdict import make_console, rows_table
@@ -54,14 +54,14 @@ def command(
         for number, point in enumerate(points):
             click.echo(f"{number}  {'  '.join(point) or '(as it is)'}")
         return 0
-    chosen = choose(points, only)
+    varied = choose(list_varied(points), only)
     with show_progress() as listener:
         sweep = run_sweep(
             points,
             only,
             lambda point: load(config, point, runs_dir, state_dir),
             listener,
-            lambda index, point: click.echo(f"[{index + 1}/{len(chosen)}] {'  '.join(point)}", err=True),
+            lambda index: click.echo(f"[{index + 1}/{len(varied)}] {'  '.join(varied[index])}", err=True),
             until=until,
             budget_usd=budget,
             output=output,
@@ -71,12 +71,19 @@ def command(
         print_json({"points": rows, "comparison": None if sweep.comparison is None else str(sweep.comparison)})
         return sweep.exit_code
     shown = [
-        {"values": "  ".join(row["set"]), "verdict": row["verdict"] or row["error"] or "-", "run": row["run"] or "-",
+        {"values": "  ".join(point) or "(as it is)", "verdict": row["verdict"] or row["error"] or "-",
+         "validation loss": _show(row["validation"], "loss"), "per row": _show(row["validation"], "loss_per_row"),
+         "run": row["run"] or "-",
          "made": sum(status == "ran" for status in row["stages"].values()),
          "shared": sum(status == "cached" for status in row["stages"].values())}
-        for row in rows
+        for point, row in zip(varied, rows, strict=True)
     ]  # fmt: skip
-    make_console().print(rows_table(shown, 100))
+    make_console().print(rows_table(shown, 200))
     if sweep.comparison is not None:
         click.echo(f"comparison  {sweep.comparison}")
     return sweep.exit_code
+
+
+def _show(validation: dict[str, float | None] | None, name: str) -> str:
+    value = (validation or {}).get(name)
+    return "-" if value is None else f"{value:.4g}"

@@ -204,7 +204,7 @@ class StudentTrainer(Trainer):
         return (loss, None) if return_outputs else loss
 
     def evaluate(self, *_: object, **__: object) -> dict[str, float]:
-        """Return the mean validation loss; remember the best weights in the work directory."""
+        """Return the mean validation loss, and the loss a row; remember the best weights in the work directory."""
         if not self.validation.lengths:
             return {}
         model = cast("nn.Module", self.model)
@@ -221,9 +221,10 @@ class StudentTrainer(Trainer):
         if self.best_validation_loss is None or loss < self.best_validation_loss:
             self.state.best_metric, self.state.best_global_step = loss, self.state.global_step
             write_trainable(model, cast("Path", self._best_path()), main=self.is_world_process_zero())
-        self.log({"eval_loss": loss})
-        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, {"eval_loss": loss})
-        return {"eval_loss": loss}
+        losses = {"eval_loss": loss, "eval_loss_per_row": total / len(self.validation.lengths)}
+        self.log(losses)
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, losses)
+        return losses
 
     @property
     def best_validation_loss(self) -> float | None:

@@ -41,6 +41,22 @@ def test_a_sweep_makes_shared_stages_once_and_ends_in_one_comparison(tmp_path: P
 
 
 @pytest.mark.slow
+def test_a_sweep_until_train_compares_on_validation_and_spends_no_look(tmp_path: Path):
+    project = make_project(tmp_path / "project")
+    arguments = ("sweep", "small.yaml", "--set", "student.epochs=1,2", "--set", "student.seed=7", "--until", "train")
+    code, out, err = project.call(*arguments)
+    assert code == 0, err
+    assert "student.seed" not in out, "what all points share only pushes aside what tells them apart"
+    _, again, _ = project.call(*arguments, "--json")
+    points = json.loads(again)["points"]
+    for point in points:
+        assert f"{point['validation']['loss_per_row']:.4g}" in out
+        assert set(point["stages"].values()) == {"cached"}
+        assert "evaluate" not in point["stages"]
+    assert len({point["run"] for point in points}) == len(list((project.directory / "runs" / "small").glob("2*"))) == 2
+
+
+@pytest.mark.slow
 def test_a_point_that_fails_does_not_stop_the_others(tmp_path: Path):
     project = make_project(tmp_path / "project")
     values = "data.source=nowhere.jsonl,rows.jsonl"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
-from distill.app.sweep import MAX_POINTS, PointResult, Sweep, choose, spread
+from distill.app.runs import Run
+from distill.app.sweep import MAX_POINTS, PointResult, Sweep, choose, list_varied, read_validation_loss, spread
 from distill.errors import DataError, UsageError
 
 
@@ -58,6 +60,34 @@ def test_an_array_job_takes_its_own_combination():
     for wrong in (-1, 3):
         with pytest.raises(UsageError, match="numbered from 0"):
             choose(points, wrong)
+
+
+def test_a_point_is_told_by_what_it_does_not_share():
+    points = spread(["a=1", "b=2,3", "c=4,5"])
+    assert list_varied(points)[1] == ("b=2", "c=5")
+    assert list_varied([("a=1",)]) == [("a=1",)]
+    assert list_varied([()]) == [()]
+
+
+HISTORY = [{"eval_loss": 3.0, "eval_loss_per_row": 90.0}, {"loss": 2.0}, {"eval_loss": 2.5, "eval_loss_per_row": 75.0}]
+
+
+@pytest.mark.parametrize(
+    ("training", "expected"),
+    [
+        ({"best_validation_loss": 2.5, "history": HISTORY}, {"loss": 2.5, "loss_per_row": 75.0}),
+        ({"best_validation_loss": 3.0, "history": [{"eval_loss": 3.0}]}, {"loss": 3.0, "loss_per_row": None}),
+        ({"best_validation_loss": None, "history": []}, None),
+        (None, None),
+    ],
+    ids=["the lowest", "trained before it was noted", "no validation rows", "not trained"],
+)  # fmt: skip
+def test_the_validation_loss_of_a_run_is_that_of_the_weights_it_kept(tmp_path: Path, training, expected):
+    run = Run(tmp_path / "run", {"id": "r", "state_dir": "..", "stages": [{"stage": "train", "key": "k"}]})
+    if training is not None:
+        run.artifact("train").mkdir(parents=True)
+        (run.artifact("train") / "training.json").write_text(json.dumps(training), encoding="utf-8")
+    assert read_validation_loss(run) == expected
 
 
 def _ended(code: int | None) -> PointResult:

@@ -69,6 +69,8 @@ def test_weights_of_the_best_validation_loss_are_kept(tmp_path: Path):
     assert result.best_validation_loss == min(losses)
     best = model(make_set(4, 0.2).collate(range(4)))
     assert (best.loss / best.weight).item() == pytest.approx(min(losses), rel=1e-5)
+    (per_row,) = [entry["eval_loss_per_row"] for entry in result.history if entry.get("eval_loss") == min(losses)]
+    assert best.loss.item() / 4 == pytest.approx(per_row, rel=1e-5)
 
 
 def test_training_stops_after_patience_evaluations_in_vain(tmp_path: Path):
