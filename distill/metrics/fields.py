@@ -42,7 +42,10 @@ def count_fields(prediction: Prediction) -> FieldCounts:
 
 
 def count_by_field(predictions: Sequence[Prediction]) -> dict[str, FieldCounts]:
-    """Return the counts per top-level field, sorted by name: which fields go wrong."""
+    """Return the counts per field, sorted by name: which fields go wrong.
+
+    A field is named by its path, with `[]` for any place in a list (and for a key of digits alone): `slots.artist[]`.
+    """
     totals: dict[str, list[int]] = {}
     for prediction in predictions:
         wanted = leaves_of(prediction.reference)
@@ -50,8 +53,13 @@ def count_by_field(predictions: Sequence[Prediction]) -> dict[str, FieldCounts]:
         said: Counter[tuple[str, str]] = Counter() if failed else leaves_of(prediction.parsed)
         for column, leaves in enumerate((said & wanted, wanted if failed else said, wanted)):
             for (path, _), count in leaves.items():
-                totals.setdefault(path.split("/")[1] if "/" in path else "", [0, 0, 0])[column] += count
+                totals.setdefault(_name_field(path), [0, 0, 0])[column] += count
     return {name: FieldCounts(*totals[name]) for name in sorted(totals)}
+
+
+def _name_field(path: str) -> str:
+    keys = ["[]" if key.isdigit() else f".{key}" for key in path.split("/")[1:]]
+    return "".join(keys).removeprefix(".")
 
 
 def field_precision_from_sums(sums: Floats) -> Floats:

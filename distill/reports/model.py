@@ -70,6 +70,26 @@ class Confusion:
 
 
 @dataclass(frozen=True, slots=True)
+class FieldTally:
+    """How often a field of a JSON answer was wanted, claimed by the student, and right. A failure claims as wanted."""
+
+    name: str
+    wanted: int
+    claimed: int
+    right: int
+
+    @property
+    def mistakes(self) -> int:
+        """Values that were missed, and values that were claimed wrongly."""
+        return self.wanted + self.claimed - 2 * self.right
+
+    @property
+    def f1(self) -> float:
+        """The harmonic mean of precision and recall."""
+        return 2 * self.right / max(1, self.wanted + self.claimed)
+
+
+@dataclass(frozen=True, slots=True)
 class CalibrationBin:
     """Answers whose confidence lies in [low, high): how sure on average, how often right."""
 
@@ -258,7 +278,8 @@ class ReportData:
 
     `costs` is costs.json's object, or None. `student_alone` is what the gate says of the student without a
     fallback, where the decision is about the cascade. `reference` says what answers were scored against.
-    `primary_metric` is the metric of the headline; `teachers` are named where there are several.
+    `primary_metric` is the metric of the headline; `fields` are those of the student's JSON answers;
+    `teachers` are named where there are several.
     """
 
     run: RunFacts
@@ -274,6 +295,7 @@ class ReportData:
     teacher_self_agreement: float | None = None
     primary_metric: str = "accuracy"
     confusion: Confusion | None = None
+    fields: tuple[FieldTally, ...] = ()
     calibration: Calibration | None = None
     learning_curve: LearningCurve | None = None
     training: tuple[TrainingPoint, ...] = ()

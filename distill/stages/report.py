@@ -12,12 +12,14 @@ from distill.costs import build_costs
 from distill.costs.config import CostsConfig
 from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
+from distill.metrics.fields import count_by_field
 from distill.records.amounts import add_usd
 from distill.records.decision import Decision, LookRecord, RuleOutcome
 from distill.reports import (
     AskedAgain,
     CurvePoint,
     DroppedSample,
+    FieldTally,
     Funnel,
     FunnelStep,
     LearningCurve,
@@ -36,6 +38,7 @@ from distill.stages.panel_facts import NamedTerms, gather_panel
 from distill.stages.report_costs import gather_costs, threshold_of
 from distill.stages.report_files import Files, read_files
 from distill.stages.report_lineage import gather_lineage, gather_looks
+from distill.stages.scoring import read_prediction
 from distill.stages.student_alone import judge_student_alone
 
 
@@ -105,6 +108,7 @@ def gather_report(
         escalation_rate=sum(escalated) / len(escalated) if escalated else None,
         reference=files.evaluation["reference"],
         confusion=confusion_of(rows),
+        fields=tally_fields(predictions) if config.task == "json" else (),
         calibration=calibration_of(rows),
         learning_curve=None if files.curve is None else read_curve(files.curve),
         training=read_training(files.training),
@@ -115,6 +119,14 @@ def gather_report(
         is_rehearsal=bool(files.generate["is_rehearsal"]),
         warnings=(*_filter_warnings(files), *decision.notes),
     )
+
+
+def tally_fields(predictions: pa.Table) -> tuple[FieldTally, ...]:
+    """Count the fields of the student's answers (first repeat), those with most mistakes first."""
+    rows = cast("list[dict[str, object]]", predictions.to_pylist())
+    said = [read_prediction(row) for row in rows if row["system"] == "student" and row["repeat"] == 0]
+    found = [FieldTally(name, n.wanted, n.claims, n.right) for name, n in count_by_field(said).items()]
+    return tuple(sorted(found, key=lambda field: (-field.mistakes, field.name)))
 
 
 def read_decision(gate: dict[str, Any]) -> Decision:
@@ -201,4 +213,4 @@ def _filter_warnings(files: Files) -> tuple[str, ...]:
     return tuple(files.records.get("filter", {}).get("facts", {}).get("warnings", ()))
 
 
-REPORT = Stage("report", 2, run_report)
+REPORT = Stage("report", 3, run_report)

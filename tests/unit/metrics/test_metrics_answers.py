@@ -98,8 +98,16 @@ def test_field_counts_by_hand(rows_of) -> None:
 def test_which_field_goes_wrong_is_told(rows_of) -> None:
     from distill.metrics.fields import count_by_field
 
-    found = count_by_field(rows_of([({"a": 1, "b": {"c": 2}}, {"a": 1, "b": {"c": 3, "d": 4}})]))
-    assert (found["a"].right, found["b"].right, found["b"].wanted) == (1, 0, 2)
+    said, wanted = {"a": 1, "b": {"c": 2, "e": ["x"]}}, {"a": 1, "b": {"c": 3, "d": 4, "e": ["x", "y"]}}
+    found = count_by_field(rows_of([(said, wanted), (None, wanted)]))
+    assert found == {"a": (1, 2, 2), "b.c": (0, 2, 2), "b.d": (0, 1, 2), "b.e[]": (1, 3, 4)}
+
+
+@pytest.mark.parametrize(("answer", "name"), [("x", ""), (["x"], "[]"), ([{"a": ["x"]}], "[].a[]")])
+def test_a_field_is_named_by_its_path_without_places(rows_of, answer, name) -> None:
+    from distill.metrics.fields import count_by_field
+
+    assert count_by_field(rows_of([(answer, answer)])) == {name: (1, 1, 1)}
 
 
 def test_json_validity_tells_shape_from_syntax(rows_of) -> None:

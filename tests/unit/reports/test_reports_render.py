@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 import pytest
 from fakes.report_data import make_report_data
 
-from distill.reports import Lineage, ReportData, RunFacts, render_report
+from distill.reports import FieldTally, Lineage, ReportData, RunFacts, render_report
 from distill.reports.payload import pack_rows
 
 HOSTILE = (
@@ -44,6 +44,18 @@ def test_sections_come_in_the_order_a_reader_asks(page: str) -> None:
     first = ["verdict", "rules", "forest-section", "cost", "tradeoff", "answers", "confusion-section"]
     rest = ["calibration-section", "learning-section", "data", "leaks", "looks", "lineage", "assumptions"]
     assert found == first + rest
+
+
+def test_fields_of_json_answers_stand_in_their_own_section(data: ReportData) -> None:
+    fields = (FieldTally("slots.artist[]", 40, 30, 20), FieldTally(HOSTILE, 2, 2, 2))
+    page = render_report(replace(data, confusion=None, fields=fields))
+    assert re.findall(r'<section id="(fields-section|confusion-section)"', page) == ["fields-section"]
+    section = page.partition('<section id="fields-section"')[2]
+    cells = re.findall(r"<t[dh](?: [^>]*)?>([^<]*)<", section)
+    assert cells[:10] == [
+        "Field", "Wanted", "Claimed", "Right", "F1", "slots.artist[]", "40", "30", "20", "57.1%",
+    ]  # fmt: skip
+    assert "<svg onload" not in page
 
 
 def test_three_thousand_rows_stay_under_400_kb() -> None:

@@ -6,15 +6,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from distill.engine.stage import Context
 from distill.records.amounts import add_usd
+from distill.records.prediction import Prediction
+from distill.records.tables import PREDICTIONS
 from distill.stages.looks import count_look, read_looks
-from distill.stages.report import read_audit, read_curve
+from distill.stages.report import read_audit, read_curve, tally_fields
 from distill.stages.report_costs import rival_lines, threshold_of
 from distill.stages.report_files import Files, _find_curve
 from distill.stages.report_lineage import gather_lineage, gather_looks
+from distill.stages.scoring import prediction_row
 from distill.teachers.config import TermsConfig
 
 RECORD = {
@@ -120,3 +124,22 @@ def test_what_rivals_and_the_judge_cost_has_lines_of_its_own_whenever_it_was_pai
     lines = {line.kind: line for line in rival_lines(_files(rivals={"nano": ledger, "judge": unknown}))}
     assert (lines["rival"].stage, lines["rival"].usd, lines["rival"].calls) == ("evaluate", pytest.approx(0.21), 40)
     assert lines["judge"].usd is None
+
+
+def test_fields_with_most_mistakes_come_first_and_only_the_students_count() -> None:
+    gold = {"intent": "play", "slots": {"artist": ["x"], "year": ["1999"]}}
+    said = {"intent": "play", "slots": {"artist": ["y"], "city": ["z"], "year": ["1999"]}}
+    answers = [("student", 0, said), ("student", 0, None), ("student", 1, gold), ("teacher", 0, gold)]
+    rows = [
+        prediction_row(
+            Prediction("1", who, n, "", told, False, 0.0, None, None if told else "empty", *[None] * 4, gold)
+        )
+        for who, n, told in answers
+    ]
+    fields = tally_fields(pa.Table.from_pylist(rows, schema=PREDICTIONS))
+    assert [(field.name, field.wanted, field.claimed, field.right) for field in fields] == [
+        ("slots.artist[]", 2, 2, 0),
+        ("intent", 2, 2, 1),
+        ("slots.year[]", 2, 2, 1),
+        ("slots.city[]", 0, 1, 0),
+    ]
