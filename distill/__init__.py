@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # what type checkers take for True; `typing` itself would be the slowest import of a start
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from distill.app.results import RunResults
 
 __version__ = "0.1.0"
@@ -22,6 +22,8 @@ def load_run(run: str | Path, runs_dir: str | Path = "runs") -> RunResults:
     Raises:
         UsageError: none or several runs match.
     """
-    from distill.app.results import open_results  # noqa: PLC0415  (pyarrow: `import distill` stays free)
+    from pathlib import Path  # noqa: PLC0415  (`import distill` stays free)
+
+    from distill.app.results import open_results  # noqa: PLC0415  (pyarrow, likewise)
 
     return open_results(str(run), Path(runs_dir))

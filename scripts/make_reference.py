@@ -32,7 +32,8 @@ EXIT_CODES = {
     5: "stopped at the budget; the same command resumes",
     6: "the teacher cannot be used (key, model, sunset, terms, smoke test, connection)",
     7: "data error; gate: **invalid**",
-    130: "interrupted; the same command resumes",
+    130: "interrupted (Ctrl-C); the same command resumes",
+    143: "ended by SIGTERM; the same command resumes",
 }
 
 

@@ -20,7 +20,7 @@ from distill.config import LoadedConfig
 from distill.engine.fingerprint import fingerprint
 from distill.engine.runner import Listener, StageResult
 from distill.engine.store import Store
-from distill.errors import BudgetExceededError, DistillError, UsageError
+from distill.errors import BudgetExceededError, DistillError, InterruptedRunError, UsageError
 
 MAX_POINTS = 1000
 _OPENING, _CLOSING = "[{(", "]})"
@@ -140,6 +140,7 @@ def run_sweep(
         ConfigError: a combination is no valid config.
         UsageError: there is no combination of that number.
         BudgetExceededError: the sweep's budget is spent; what was bought is kept.
+        InterruptedRunError: Ctrl-C or SIGTERM; finished stages are kept.
     """
     everything = [load(point) for point in points]
     purse = "" if budget_usd is None else _name_purse(everything)
@@ -167,7 +168,7 @@ def _run_point(
             results = tuple(StageResult(stage, key, "cached", 0.0, 0, 0, 0.0) for stage, key in plan.keys.items())
             return PointResult(point, Outcome(same, results, same.facts["verdict"]))  # type: ignore[arg-type]
         return PointResult(point, execute(composition, listener, until=until))
-    except BudgetExceededError:
+    except (BudgetExceededError, InterruptedRunError):
         raise
     except DistillError as error:
         return PointResult(point, None, error)

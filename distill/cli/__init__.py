@@ -11,6 +11,7 @@ import click
 
 from distill import __version__
 from distill.cli.terminal import printable
+from distill.engine.interrupts import Interrupts, catch
 from distill.errors import DistillError, InterruptedRunError, MissingExtraError
 
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -102,32 +103,48 @@ def main(argv: Sequence[str] | None = None) -> None:
     debug = "--debug" in arguments
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")  # theirs to mend, not the user's
     arguments = [argument for argument in arguments if argument != "--debug"]
+    with catch() as interrupts:
+        try:
+            code = _carry_out(arguments, interrupts, debug=debug)
+        except KeyboardInterrupt:  # while an error was being told
+            code = _interrupted(interrupts)
+        interrupts.close()
+    sys.exit(code)
+
+
+def _carry_out(arguments: list[str], interrupts: Interrupts, *, debug: bool) -> int:
     try:
         code = group.main(args=arguments, prog_name="distill", standalone_mode=False)
     except click.exceptions.Exit as error:
-        code = error.exit_code
+        return error.exit_code
     except click.ClickException as error:
         error.show()
-        code = 2
+        return 2
     except (KeyboardInterrupt, click.Abort):
-        code = _fail("interrupted; run the same command again to resume", InterruptedRunError.exit_code)
-    except DistillError as error:
-        if debug:
-            raise
-        code = _fail(str(error), error.exit_code)
+        return _interrupted(interrupts)
     except BrokenPipeError:
-        code = 0
-    except ModuleNotFoundError as error:
-        if debug:
-            raise
-        code = _fail(_missing(error), 2)
+        return 0
     except Exception as error:
-        if debug:
+        if debug and not isinstance(error, InterruptedRunError):
             raise
-        code = _fail(
-            f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1
-        )
-    sys.exit(code if isinstance(code, int) else 0)
+        if isinstance(error, InterruptedRunError) or interrupts.received is not None:
+            return _interrupted(interrupts, error)
+        return _tell(error)
+    return code if isinstance(code, int) else 0
+
+
+def _interrupted(interrupts: Interrupts, error: Exception | None = None) -> int:
+    """Say that a signal ended the command; what else went wrong is what the signal has done."""
+    said = str(error) if isinstance(error, InterruptedRunError) else "interrupted; run the same command again to resume"
+    return _fail(said, interrupts.exit_code)
+
+
+def _tell(error: Exception) -> int:
+    if isinstance(error, DistillError):
+        return _fail(str(error), error.exit_code)
+    if isinstance(error, ModuleNotFoundError):
+        return _fail(_missing(error), 2)
+    return _fail(f"unexpected {type(error).__name__}: {_one_line(error)}\nrun again with --debug for the traceback", 1)
 
 
 def _missing(error: ModuleNotFoundError) -> str:

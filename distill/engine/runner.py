@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, cast
 
 import structlog
 
+from distill.engine import interrupts
 from distill.engine.fingerprint import diff
 from distill.engine.provenance import digest_versions, read_commit, read_machine, read_versions
 from distill.engine.stage import Context, Node, Plan, Summary
@@ -122,13 +124,15 @@ def run_plan(
     """Bring every stage of the plan up to date; return what each one did.
 
     Raises:
-        InterruptedRunError: Ctrl-C; finished stages are kept.
+        InterruptedRunError: Ctrl-C or SIGTERM; finished stages are kept.
+        KeyboardInterrupt: likewise, between two stages.
         StoreError: an input artifact is damaged, or the disk refuses.
         DistillError: whatever a stage raises.
     """
     forecasts = forecast(plan, store, previous, rerun_from)
     results: list[StageResult] = []
     for node, ahead in zip(plan.nodes, forecasts, strict=True):
+        interrupts.check()
         name, key = node.stage.name, plan.keys[node.stage.name]
         if ahead.status == "cached":
             results.append(_result_of(store, name, key, "cached"))
@@ -168,9 +172,7 @@ def _make(node: Node, plan: Plan, store: Store, runtime: object, listener: Liste
             work_dir=scratch.work_dir,
             state_dir=store.root,
             runtime=runtime,
-            progress=lambda done, total, note="": listener(
-                StageEvent("progress", name, done=done, total=total, note=note)
-            ),
+            progress=partial(_pass_on, listener, name),
         )
         started = time.time()
         log.info("stage_started", key=key[:12])
@@ -182,6 +184,11 @@ def _make(node: Node, plan: Plan, store: Store, runtime: object, listener: Liste
         store.publish(name, key, _describe(node, plan, summary, started, seconds, seeds))
         log.info("stage_finished", key=key[:12], seconds=round(seconds, 3), rows_out=summary.rows_out)
     return True
+
+
+def _pass_on(listener: Listener, stage: str, done: int, total: int | None, note: str = "") -> None:
+    interrupts.check()  # a stage of many steps stops at the next one, also where the signal itself was lost
+    listener(StageEvent("progress", stage, done=done, total=total, note=note))
 
 
 def _describe(

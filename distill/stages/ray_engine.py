@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import pyarrow as pa
 
+from distill.engine.interrupts import take_again
 from distill.engine.shards import DiskShards, Part, Shards, read_part
 from distill.errors import DistillError, MissingExtraError, UsageError
 from distill.filters import FilterContext, FilterSpec, Judged, Mark, judge_batch
@@ -48,6 +49,7 @@ def open_ray() -> Generator[Any]:
     try:
         if began:
             _connect(ray, address)
+            take_again()  # Ray has put a handler of its own on SIGTERM
         ray.data.DataContext.get_current().enable_progress_bars = False
         yield ray
     except (ray.exceptions.RayError, ConnectionError, TimeoutError, socket.gaierror) as error:

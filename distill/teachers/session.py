@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from distill.engine.interrupts import Interrupts, finish
 from distill.errors import TeacherError, UsageError
 from distill.records.completion import Completion
 from distill.records.runtime import RuntimeConfig
@@ -321,6 +322,12 @@ def run_to_end(work: Coroutine[Any, Any, T]) -> T:
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return finish(work)
+    interrupts = Interrupts()
     with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, work).result()
+        bought = pool.submit(interrupts.finish, work)
+        try:
+            return bought.result()
+        except KeyboardInterrupt:
+            interrupts.stop()  # the pool waits until what was under way is put away
+            raise

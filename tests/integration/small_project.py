@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import subprocess
@@ -9,11 +10,14 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import yaml
 
 from distill.teachers.config import TeacherConfig
 
 ROOT = Path(__file__).resolve().parents[2]
+TIMED = {"latency_ms", "cost_usd"}
+"""Columns that hold measured time, or money that follows from it."""
 KEY = "sk-integration-0123456789abcdefghijklmnop"
 
 
@@ -73,3 +77,22 @@ def point_at(project: Project, url: str) -> None:
     project.config["teacher"] |= {"provider": "openai", "base_url": url, "knowledge": []}
     project.config["runtime"] = {"concurrency": 8, "request_deadline_s": 20}
     project.write()
+
+
+def results_of(project: Project) -> dict[str, str]:
+    """Digest every table (without what is timed) and all weights, by stage and file name."""
+    found: dict[str, str] = {}
+    artifacts = project.directory / ".distill" / "artifacts"
+    for path in sorted(artifacts.rglob("*")):
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+            rows = table.drop_columns([c for c in table.column_names if c in TIMED]).to_pylist()
+            found[_name(path.relative_to(artifacts))] = hashlib.sha256(repr(rows).encode()).hexdigest()
+        elif path.suffix == ".safetensors":
+            found[_name(path.relative_to(artifacts))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
+
+
+def _name(path: Path) -> str:
+    stage, _key, *rest = path.parts
+    return "/".join((stage, *rest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import subprocess
@@ -11,39 +10,17 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from small_project import Project, make_project, point_at, teacher_of_small
+from small_project import make_project, point_at, results_of, teacher_of_small
 
 from distill.teachers.rehearsal.process import rehearsal_process
 
 STAGES = ("ingest", "split", "generate", "filter", "train", "evaluate", "gate", "report")
-TIMED = {"latency_ms", "cost_usd"}
-"""Columns that hold measured time, or money that follows from it."""
 
 
 def _asked(url: str) -> int:
     with urllib.request.urlopen(url.removesuffix("/v1") + "/debug/counters") as reply:
         return sum(json.load(reply)["asked"].values())
-
-
-def _results(project: Project) -> dict[str, str]:
-    """Digest every table (without what is timed) and all weights, by stage and file name."""
-    found: dict[str, str] = {}
-    artifacts = project.directory / ".distill" / "artifacts"
-    for path in sorted(artifacts.rglob("*")):
-        if path.suffix == ".parquet":
-            table = pq.read_table(path)
-            rows = table.drop_columns([c for c in table.column_names if c in TIMED]).to_pylist()
-            found[_name(path.relative_to(artifacts))] = hashlib.sha256(repr(rows).encode()).hexdigest()
-        elif path.suffix == ".safetensors":
-            found[_name(path.relative_to(artifacts))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    return found
-
-
-def _name(path: Path) -> str:
-    stage, _key, *rest = path.parts
-    return "/".join((stage, *rest))
 
 
 def _kill_when(child: subprocess.Popen[str], is_time: Callable[[str], bool], delay_s: float) -> None:
@@ -73,8 +50,8 @@ def test_kills_in_every_stage_change_no_table_and_no_weight(tmp_path: Path):
         assert calm.call("run", "small.yaml")[0] == code
         needed = _asked(url) - sent
     assert sent - needed <= 3 * 8  # three of the kills met calls in flight, eight at the most
-    assert _results(shaken) == _results(calm)
-    assert sum(name.endswith(".safetensors") for name in _results(calm)) >= 2
+    assert results_of(shaken) == results_of(calm)
+    assert sum(name.endswith(".safetensors") for name in results_of(calm)) >= 2
 
 
 @pytest.mark.slow

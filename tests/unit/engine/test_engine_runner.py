@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import errno
 import json
+import signal
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from distill.engine.interrupts import catch
 from distill.engine.runner import StageEvent, forecast, run_plan
 from distill.engine.stage import Context, Input, Node, Plan, Stage, Summary
 from distill.engine.store import Store, translate_os_errors
@@ -20,11 +24,13 @@ class Number:
 
 
 class Recorder:
-    """Counts what ran; `fail` makes a stage raise half-way."""
+    """Counts what ran; `fail` makes a stage raise half-way, `during` is called after a step."""
 
-    def __init__(self) -> None:
+    def __init__(self, steps: int = 1) -> None:
         self.ran: list[str] = []
         self.fail: dict[str, BaseException] = {}
+        self.during: dict[str, Callable[[], None]] = {}
+        self.steps = steps
 
     def stage(self, name: str, version: int = 1) -> Stage:
         def run(config: Any, context: Context) -> Summary:
@@ -33,7 +39,9 @@ class Recorder:
             (context.output_dir / "n.txt").write_text("+".join([*read, str(config.value)]))
             if name in self.fail:
                 raise self.fail.pop(name)
-            context.progress(1, 1)
+            for step in range(self.steps):
+                context.progress(step + 1, self.steps)
+                self.during.get(name, lambda: None)()
             return Summary(rows_in=1, rows_out=1)
 
         return Stage(name, version, run)
@@ -98,6 +106,28 @@ def test_ctrl_c_becomes_a_resumable_interruption(store: Store) -> None:
     recorder.fail["one"] = KeyboardInterrupt()
     with pytest.raises(InterruptedRunError, match="resume"):
         run(recorder.plan(), store)
+
+
+def _swallow_an_interrupt() -> None:
+    with suppress(BaseException):  # as libraries do around an optional import
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_a_library_swallows_stops_the_run_before_the_next_stage(store: Store) -> None:
+    recorder = Recorder()
+    recorder.during["one"] = _swallow_an_interrupt
+    with catch(), pytest.raises(KeyboardInterrupt):
+        run(recorder.plan(), store)
+    assert recorder.ran == ["one"]
+    assert run(recorder.plan(), store) == ["cached", "ran"]
+
+
+def test_an_interrupt_that_a_library_swallows_stops_a_long_stage_at_its_next_step(store: Store) -> None:
+    recorder = Recorder(steps=2)
+    recorder.during["one"] = _swallow_an_interrupt
+    with catch(), pytest.raises(InterruptedRunError, match="interrupted in one"):
+        run(recorder.plan(), store)
+    assert not store.is_whole("one", recorder.plan().keys["one"])
 
 
 def test_a_changed_artifact_is_refused_by_name(store: Store) -> None:

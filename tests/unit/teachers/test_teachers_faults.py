@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import _thread
+import asyncio
+import signal
 import threading
 import time
 from pathlib import Path
@@ -156,6 +158,22 @@ def test_interrupt_stops_at_once_and_keeps_what_was_answered(serve, teach, order
         teacher.buy(orders(teacher.config, 2000))
     assert server.desk.answered.total() < 1500
     assert teacher.journal.stats().answered == server.desk.answered.total()
+    assert teacher.journal.stats().unsettled == 0
+
+
+def test_an_interrupt_in_a_notebook_stops_the_purchase_in_its_thread(serve, teach, orders):
+    server = serve(latency_ms=100)
+    teacher = teach(server.url)
+
+    async def cell() -> None:
+        threading.Timer(0.6, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+        teacher.buy(orders(teacher.config, 2000))
+
+    loop = asyncio.new_event_loop()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run_until_complete(cell())
+    loop.close()
+    assert server.desk.answered.total() < 1500
     assert teacher.journal.stats().unsettled == 0
 
 
