@@ -44,10 +44,13 @@ class Composition:
     base_dir: Path
 
 
-def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = "") -> Composition:
+def compose(
+    loaded: LoadedConfig, budget_usd: float | None = None, purse: str = "", *, is_rehearsal: bool = False
+) -> Composition:
     """Build the plan of a config. Reads the sources' bytes for their digests; runs nothing.
 
-    `purse` is what `budget_usd` is the budget of; default: everything bought for these rows, prompt and teacher.
+    `purse` is what `budget_usd` is the budget of; default: everything bought for these rows, prompt and teacher. In a
+    rehearsal stand-ins answer for the teachers, so its look at the held-out rows is counted apart.
 
     Raises:
         DataError: a source cannot be found.
@@ -98,6 +101,7 @@ def compose(loaded: LoadedConfig, budget_usd: float | None = None, purse: str = 
         filters=config.filters,
         budget_usd=budget_usd if budget_usd is not None else config.reference_teacher.budget_usd,
         purse=purse or plan.keys["generate"],
+        is_rehearsal=is_rehearsal,
     )
     return Composition(config, loaded.runtime, plan, surroundings, loaded.base_dir)
 

@@ -16,7 +16,11 @@ from distill.app.estimate import estimate_spending
 from distill.app.rule_power import ASSUMED_DISCORDANCE, WANTED_POWER, Basis, PowerRow, plan_rule
 from distill.app.runs import latest_run
 from distill.engine.parquet import read_table
+from distill.engine.store import Store
+from distill.gates import alpha_of
 from distill.metrics import METRICS
+from distill.stages.looks import read_looks
+from distill.stages.split import OPEN
 from distill.statistics.power import NormalPlan
 
 
@@ -54,12 +58,14 @@ def plan_power(
         DataError: a source cannot be read.
     """
     config = composition.config
+    look = foresee_look(composition, heldout_rows)
     basis = Basis(
         rows=heldout_rows or estimate_spending(composition).heldout_rows,
         discordances=tuple(discordances) or ASSUMED_DISCORDANCE,
         latency_rows=config.evaluate.latency_rows,
         cold_starts=config.evaluate.cold_starts,
         allowed_looks=config.data.heldout.allowed_looks,
+        look=look,
         has_gold=config.data.gold is not None,
         curve=curve,
         seen_discordance=observed_discordance(composition),
@@ -68,6 +74,12 @@ def plan_power(
     rows: list[PowerRow] = []
     warnings: list[str] = []
     notes: list[str] = []
+    alpha = alpha_of(look, basis.allowed_looks, config.gate)
+    if look > basis.allowed_looks:
+        warnings.append(
+            f"this would be look {look} at this held-out set ({basis.allowed_looks} allowed): each rule would be "
+            f"tested at {alpha:.4g} instead of {1 - config.gate.confidence:.4g}"
+        )
     for rule in config.gate.rules:
         found = plan_rule(rule, config.gate, basis)
         rows += found
@@ -81,6 +93,21 @@ def plan_power(
             "per_slice: each slice needs these rows for itself, and more where several slices are judged (Holm)"
         )
     return PowerPlan(basis.rows, config.gate.confidence, tuple(rows), tuple(notes), tuple(warnings))
+
+
+def foresee_look(composition: Composition, heldout_rows: int | None = None) -> int:
+    """Return which look at the held-out set this run would be; 1 where none of `heldout_rows` rows is sealed yet."""
+    state, keys = composition.runtime.state_dir, composition.plan.keys
+    try:
+        seal = json.loads(
+            (Store(state).directory("split", keys["split"]) / OPEN / "seal.json").read_text(encoding="utf-8")
+        )
+    except FileNotFoundError:
+        return 1
+    if heldout_rows not in (None, seal["rows"]):
+        return 1
+    looks = read_looks(state, seal["digest"])
+    return looks.index(keys["evaluate"]) + 1 if keys["evaluate"] in looks else len(looks) + 1
 
 
 def _say_underpowered(found: Sequence[PowerRow], policy: str) -> str:

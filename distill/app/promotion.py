@@ -83,6 +83,7 @@ def _metadata(run: Run, decision: Mapping[str, Any], identity: Identity, wish: W
         "name": str(run.facts["name"]),
         "decision": str(decision["decision"]),
         "reason": str(decision["reason"]),
+        "notes": [str(note) for note in decision.get("notes", ())],
         "system": find_judged_system(decision),
         "keys": dict(run.keys),
         "heldout_digest": str(decision["heldout_digest"]),

@@ -23,10 +23,14 @@ FREE = PriceConfig(input=0.0, output=0.0)
 
 
 class Rehearsal(NamedTuple):
-    """The config to run, and how many answers the data carry; 0 means that all answers are made up."""
+    """The config to run, and how many answers the data carry; 0 means that all answers are made up.
+
+    `is_stand_in`: it is another config than the one given, with stand-ins in place of teachers.
+    """
 
     loaded: LoadedConfig
     known: int
+    is_stand_in: bool = True
 
 
 def rehearsed(loaded: LoadedConfig) -> Rehearsal:
@@ -41,7 +45,7 @@ def rehearsed(loaded: LoadedConfig) -> Rehearsal:
     """
     panel = loaded.pipeline.panel
     if all(teacher.provider == "rehearsal" for teacher in panel):
-        return Rehearsal(loaded, sum(len(teacher.knowledge) for teacher in panel))
+        return Rehearsal(loaded, sum(len(teacher.knowledge) for teacher in panel), is_stand_in=False)
     examples = _read_examples(loaded)
     known = sum(_answer_of(example) is not None for example in examples)
     file = _write_knowledge(loaded, examples)

@@ -23,13 +23,14 @@ WANTED_POWER = 0.8
 
 @dataclass(frozen=True, slots=True)
 class Basis:
-    """What a plan stands on: the held-out set to come, and what the last run saw (`seen_*`, by system or rule)."""
+    """What a plan stands on: the held-out set to come, the how manieth look at it, what the last run saw (`seen_*`)."""
 
     rows: int
     discordances: Sequence[float] = ASSUMED_DISCORDANCE
     latency_rows: int = 100
     cold_starts: int = 1
     allowed_looks: int = 1
+    look: int = 1
     has_gold: bool = True
     curve: bool = True
     seen_discordance: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -62,11 +63,13 @@ def plan_rule(rule: RuleConfig, gate: GateConfig, basis: Basis) -> list[PowerRow
     """Return the rows of one rule; none where its power cannot be foreseen."""
     if rule.metric in COLD and (rule.max is not None or rule.min is not None):
         starts = replace(basis, rows=basis.cold_starts, latency_rows=basis.cold_starts)
-        return _plan_quantile(rule, starts, alpha_of(1, basis.allowed_looks, gate), GATE_METRICS[rule.metric].q or 0.5)
+        return _plan_quantile(
+            rule, starts, alpha_of(basis.look, basis.allowed_looks, gate), GATE_METRICS[rule.metric].q or 0.5
+        )
     if rule.metric not in METRICS:
         return []  # measured apart from the held-out rows: no number of them decides it
     metric, n = METRICS[rule.metric], basis.rows
-    alpha, exact = alpha_of(1, basis.allowed_looks, gate), gate.test != "score"
+    alpha, exact = alpha_of(basis.look, basis.allowed_looks, gate), gate.test != "score"
     if not basis.has_gold and rule.margin is not None and rule.versus == "teacher" and metric.kind == "mean":
         return [_plan_agreement(rule, n, alpha, psi) for psi in basis.discordances]
     if metric.kind == "quantile" and (rule.max is not None or rule.min is not None):

@@ -25,11 +25,11 @@ def command(
     from distill.cli.progress import show_progress
     from distill.cli.verdict import print_outcome
 
-    loaded, known = rehearsed(load(config, overrides, runs_dir, state_dir))
+    loaded, known, is_stand_in = rehearsed(load(config, overrides, runs_dir, state_dir))
     if known == 0:
         click.echo("no row carries an answer (gold or recorded): the stand-in makes them up", err=True)
     with show_progress() as listener:
-        outcome = execute(compose(loaded), listener, until=until)
+        outcome = execute(compose(loaded, is_rehearsal=is_stand_in), listener, until=until)
     if as_json:
         print_json(dict(outcome.run.facts))
     else:

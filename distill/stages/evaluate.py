@@ -25,7 +25,7 @@ from distill.stages.card import score_systems, write_card
 from distill.stages.card_facts import read_card_facts
 from distill.stages.heldout import Sealed, read_sealed
 from distill.stages.likelihoods import render_references, weigh_references
-from distill.stages.looks import count_look
+from distill.stages.looks import count_look, read_looks
 from distill.stages.package import package_student
 from distill.stages.parity import probe, write_probes
 from distill.stages.rivals import JUDGE, Bought, ask_rival, ask_teacher, judge_answers, write_rival_ledgers
@@ -70,6 +70,7 @@ class Evaluation:
     heldout_digest: str
     heldout_rows: int
     look: int
+    is_rehearsal: bool = False
     reference: str = "gold"
     gold_rows: int = 0
     expected: dict[str, str] = field(default_factory=dict[str, str])
@@ -108,7 +109,7 @@ def run_evaluate(config: object, context: Context) -> Summary:
     student = load_student(config.student.kind, surroundings_of(context).runtime, context)
     fitted = choose_fallback(student, config, task, context)
     sealed = read_sealed(context)
-    evaluation = Evaluation(sealed.digest, len(sealed.rows), count_look(context.state_dir, sealed.digest, context.key))
+    evaluation = begin(sealed, context)
     evaluation.expected = {example.id: example.content_hash for example in sealed.rows}
     if fitted is not None:
         evaluation.threshold = cast("dict[str, Json]", json.loads(json.dumps(asdict(fitted.choice))))
@@ -124,6 +125,25 @@ def run_evaluate(config: object, context: Context) -> Summary:
     (context.output_dir / "evaluation.json").write_text(text, encoding="utf-8")
     facts: dict[str, Plain] = {"look": evaluation.look, "heldout_digest": sealed.digest}
     return Summary(rows_in=len(sealed.rows), rows_out=len(rows), cost_usd=measured.usd, facts=facts)
+
+
+def begin(sealed: Sealed, context: Context) -> Evaluation:
+    """Count this look at the sealed rows, before any is asked; a rehearsal is counted apart.
+
+    Raises:
+        OSError: the ledger of looks cannot be written.
+    """
+    is_rehearsal = surroundings_of(context).is_rehearsal
+    kind = "rehearsal" if is_rehearsal else "look"
+    look = count_look(context.state_dir, sealed.digest, context.key, kind)
+    evaluation = Evaluation(sealed.digest, len(sealed.rows), look, is_rehearsal)
+    rehearsals = 0 if is_rehearsal else len(read_looks(context.state_dir, sealed.digest, "rehearsal"))
+    if rehearsals:
+        evaluation.remarks.append(
+            f"rehearsals evaluated on these held-out rows before: {rehearsals}; they are no looks, "
+            "so choose nothing by them"
+        )
+    return evaluation
 
 
 def choose_fallback(student: LoadedStudent, config: EvaluateStageConfig, task: Task, context: Context) -> Fitted | None:

@@ -16,10 +16,12 @@ from distill.engine.stage import Context, Stage, Summary
 from distill.errors import StoreError
 from distill.gates import Evidence, Measured, alpha_of, decide
 from distill.gates.config import GateConfig
+from distill.gates.validity import find_problems
 from distill.metrics import COLD, GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.json_files import write_json
+from distill.stages.looks import Judging, count_rules
 from distill.stages.scoring import read_prediction
 from distill.students.protocol import PARITY_FILE
 from distill.tasks.config import OutputKind
@@ -43,6 +45,7 @@ def run_gate(config: object, context: Context) -> Summary:
 
     Raises:
         StoreError: the evaluation's table is damaged.
+        OSError: the ledger of looks cannot be written.
     """
     config = cast("GateStageConfig", config)
     source = context.inputs["evaluate"]
@@ -51,10 +54,13 @@ def run_gate(config: object, context: Context) -> Summary:
     for row in rows:
         by_system[cast("str", row["system"])].append(read_prediction(row))
     evaluation = cast("dict[str, Any]", json.loads((source / "evaluation.json").read_text(encoding="utf-8")))
+    parity = read_parity(source)
+    first = gather_evidence(by_system, evaluation, {}, config, parity, Judging(evaluation["look"]))
+    judging = number_look(first, evaluation, source.name, config.gate, context.state_dir)
     costs = measure_costs(by_system, evaluation, config.costs)
-    confidence = 1 - alpha_of(evaluation["look"], config.allowed_looks, config.gate)
+    confidence = 1 - alpha_of(judging.look, config.allowed_looks, config.gate)
     bounded = measure_costs(by_system, evaluation, config.costs, confidence)
-    evidence = gather_evidence(by_system, evaluation, bounded, config, read_parity(source))
+    evidence = gather_evidence(by_system, evaluation, bounded, config, parity, judging)
     decision = decide(evidence, config.gate)
     scores = score_systems(evidence, config.metrics or default_metrics(config.output), costs, evaluation)
     teacher = [p for p in by_system.get("teacher", ()) if p.repeat == 0]
@@ -65,12 +71,26 @@ def run_gate(config: object, context: Context) -> Summary:
     return Summary(rows_in=len(rows), rows_out=len(decision.rules), facts=facts)
 
 
+def number_look(
+    evidence: Evidence, evaluation: Mapping[str, Any], key: str, gate: GateConfig, state_dir: Path
+) -> Judging:
+    """Return which look at the held-out set this verdict is; rules take none in a rehearsal or unless they are asked.
+
+    Raises:
+        OSError: the ledger of looks cannot be written.
+    """
+    if evaluation.get("is_rehearsal", False) or find_problems(evidence, gate):
+        return Judging(evaluation["look"])
+    return count_rules(state_dir, evaluation["heldout_digest"], key, evaluation["look"], gate)
+
+
 def gather_evidence(
     by_system: Mapping[str, Sequence[Prediction]],
     evaluation: Mapping[str, Any],
     costs: Mapping[str, Measured],
     config: GateStageConfig,
     parity: Mapping[str, Measured],
+    judging: Judging,
 ) -> Evidence:
     """Put together what the rules are asked about."""
     agreement = cast("Mapping[str, float] | None", evaluation.get("self_agreement"))
@@ -82,13 +102,23 @@ def gather_evidence(
         measured={"cost_per_1k_usd": dict(costs), "parity": parity},
         reference=evaluation["reference"],
         self_agreement=None if agreement is None else agreement["rate"],
-        look=evaluation["look"],
+        look=judging.look,
         allowed_looks=config.allowed_looks,
         heldout_digest=evaluation["heldout_digest"],
         problems=tuple(evaluation["problems"]),
-        remarks=tuple(evaluation.get("remarks", ())),
+        remarks=(*say_changes(judging), *evaluation.get("remarks", ())),
         labels=config.labels,
         channels=config.channels,
+    )
+
+
+def say_changes(judging: Judging) -> tuple[str, ...]:
+    """Say aloud that the rules were changed when it was known how this student does by others."""
+    if not judging.changes:
+        return ()
+    return (
+        "the rules were changed after this student had been judged on these rows, so this counts as a further look: "
+        + "; ".join(judging.changes[:5]),
     )
 
 
@@ -111,4 +141,4 @@ def read_parity(evaluated: Path) -> dict[str, Measured]:
     return dict.fromkeys(("student", "cascade"), Measured(lowest, lowest, lowest))
 
 
-GATE = Stage("gate", 5, run_gate)
+GATE = Stage("gate", 6, run_gate)

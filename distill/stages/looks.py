@@ -1,14 +1,34 @@
-"""Looks: how many students were evaluated on one sealed held-out set. Counted before evaluating, never forgotten."""
+"""Looks: how often one sealed held-out set was asked for a verdict. Counted before evaluating, never forgotten.
+
+A student that is evaluated on it is a look; so is judging one again by other blocking rules, for whoever moves the bar
+has seen where the student landed. Rehearsals have a ledger of their own: their teacher is a stand-in.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, Literal, NamedTuple, cast
+
+from distill.engine.fingerprint import Plain, diff
+from distill.gates.config import GateConfig
+
+LookKind = Literal["look", "rehearsal"]
+_ENDING: dict[LookKind, str] = {"look": ".jsonl", "rehearsal": ".rehearsals.jsonl"}
 
 
-def count_look(state_dir: Path, heldout_digest: str, key: str) -> int:
+class Judging(NamedTuple):
+    """Which look a verdict is, and how its rules differ from those the same student was judged by before."""
+
+    look: int
+    changes: tuple[str, ...] = ()
+
+
+def count_look(state_dir: Path, heldout_digest: str, key: str, kind: LookKind = "look") -> int:
     """Record that `key` is evaluated on the sealed set and return which look that is (1 for the first).
 
     The same key again is the same look: a run that was cut off does not look twice.
@@ -16,7 +36,7 @@ def count_look(state_dir: Path, heldout_digest: str, key: str) -> int:
     Raises:
         OSError: the ledger cannot be written.
     """
-    path = state_dir / "looks" / f"{heldout_digest}.jsonl"
+    path = _ledger(state_dir, heldout_digest, kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -30,12 +50,78 @@ def count_look(state_dir: Path, heldout_digest: str, key: str) -> int:
         return len(keys) + 1
 
 
-def read_looks(state_dir: Path, heldout_digest: str) -> list[str]:
-    """Return the keys that were evaluated on the sealed set, first look first; nothing is counted."""
-    path = state_dir / "looks" / f"{heldout_digest}.jsonl"
+def read_looks(state_dir: Path, heldout_digest: str, kind: LookKind = "look") -> list[str]:
+    """Return the keys that were evaluated on the sealed set, first look first; nothing is counted.
+
+    A student judged again by other rules stands there as `KEY:RULES`.
+    """
+    path = _ledger(state_dir, heldout_digest, kind)
     if not path.is_file():
         return []
     return list(dict.fromkeys(_read_keys(path.read_text(encoding="utf-8"))))
+
+
+def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate: GateConfig) -> Judging:
+    """Record by which rules evaluation `key`, look `look`, is judged; other rules than its first are a look more.
+
+    Rules that only warn decide nothing, and rules that hold all earlier ones cannot promote what those did not: neither
+    is a look.
+
+    Raises:
+        OSError: a ledger cannot be written.
+    """
+    asked = _describe_rules(gate.model_dump(mode="json"))
+    earlier = _note_rules(state_dir / "looks" / f"{heldout_digest}.rules.jsonl", key, asked)
+    if all(_holds(asked, before) for before in earlier):
+        return Judging(look)
+    changes = tuple(diff(cast("Plain", earlier[0]), cast("Plain", asked), "gate"))
+    return Judging(count_look(state_dir, heldout_digest, f"{key}:{name_rules(asked)}"), changes)
+
+
+def name_rules(gate: Mapping[str, Any]) -> str:
+    """Name the rules that decide, of a gate's config as plain values."""
+    return hashlib.sha256(json.dumps(_describe_rules(gate), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _ledger(state_dir: Path, heldout_digest: str, kind: LookKind) -> Path:
+    return state_dir / "looks" / f"{heldout_digest}{_ENDING[kind]}"
+
+
+def _describe_rules(gate: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what decides, as plain values."""
+    return {**gate, "rules": [rule for rule in gate["rules"] if "block" in (rule["policy"], rule["slice_policy"])]}
+
+
+def _holds(asked: dict[str, Any], before: dict[str, Any]) -> bool:
+    others = ({name: value for name, value in one.items() if name != "rules"} for one in (asked, before))
+    return next(others) == next(others) and all(rule in asked["rules"] for rule in before["rules"])
+
+
+def _note_rules(path: Path, key: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
+    """Append these rules unless they stand there, and return those that stood before them for the same evaluation."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+", encoding="utf-8") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        file.seek(0)
+        earlier = _read_rules(file.read(), key)
+        if asked in earlier:
+            return earlier[: earlier.index(asked)]
+        file.write(json.dumps({"key": key, "gate": asked}) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+        return earlier
+
+
+def _read_rules(text: str, key: str) -> list[dict[str, Any]]:
+    found: Sequence[dict[str, Any]] = [json.loads(line) for line in text.splitlines() if _is_whole(line)]
+    return [one["gate"] for one in found if one["key"] == key]
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        return {"key", "gate"} <= set(json.loads(line))
+    except (ValueError, TypeError):
+        return False
 
 
 def _read_keys(text: str) -> list[str]:

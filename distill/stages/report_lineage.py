@@ -11,7 +11,7 @@ from typing import Any, cast
 from distill.engine.stage import Context
 from distill.engine.store import Store
 from distill.reports import Lineage, Look, StageFacts
-from distill.stages.looks import read_looks
+from distill.stages.looks import LookKind, name_rules, read_looks
 from distill.stages.report_files import Files
 from distill.teachers.config import TermsConfig
 
@@ -91,26 +91,37 @@ def _describe_machine(machine: Mapping[str, Any]) -> str | None:
 
 def gather_looks(files: Files, context: Context, student: str) -> tuple[Look, ...]:
     """Return the looks at this held-out set up to this one; what earlier ones came to where their files remain."""
-    looked = read_looks(context.state_dir, files.evaluation["heldout_digest"])[: files.evaluation["look"]]
+    kind: LookKind = "rehearsal" if files.evaluation.get("is_rehearsal") else "look"
+    number = files.gate.get("heldout_looks", files.evaluation["look"])
+    looked = read_looks(context.state_dir, files.evaluation["heldout_digest"], kind)[:number]
     decisions = _decisions(Store(context.state_dir))
-    own = Look(files.evaluation["look"], files.evaluation["finished"], student, files.gate["decision"])
+    own = Look(number, files.evaluation["finished"], student, files.gate["decision"])
     return (*(_look(number, key, context, decisions) for number, key in enumerate(looked[:-1], 1)), own)
 
 
 def _look(number: int, key: str, context: Context, decisions: Mapping[str, str]) -> Look:
+    decision = decisions.get(key)
+    key, _, rules = key.partition(":")
     record = Store(context.state_dir).record("evaluate", key)
+    again = "other rules: " if rules else ""
     if record is None:
-        return Look(number, "", f"{key[:12]} (its files are gone)", decisions.get(key))
+        return Look(number, "", f"{again}{key[:12]} (its files are gone)", decision)
     when = datetime.fromtimestamp(cast("float", record["started_unix_s"]), UTC).isoformat(timespec="seconds")
     student = cast("Mapping[str, Any]", record["config"])["student"]
     base = student["base"] if isinstance(student["base"], str) else "tiny"
-    return Look(number, when, f"{base} ({student['kind']}), {key[:12]}", decisions.get(key))
+    return Look(number, when, f"{again}{base} ({student['kind']}), {key[:12]}", decision)
 
 
 def _decisions(store: Store) -> dict[str, str]:
-    """Return evaluate key -> what a gate said of it; the latest one where several rules were tried."""
+    """Return look -> what a gate said of it: the evaluation's key, with `:RULES` where others were tried."""
     found: dict[str, str] = {}
-    for path in sorted((store.root / "artifacts" / "gate").glob("*/record.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found[record["upstream"]["evaluate"]] = str(record["facts"].get("decision"))
+    records = [
+        json.loads(path.read_text("utf-8")) for path in (store.root / "artifacts" / "gate").glob("*/record.json")
+    ]
+    for record in sorted(records, key=lambda record: record.get("started_unix_s", 0.0)):
+        evaluation, decision = record["upstream"]["evaluate"], str(record["facts"].get("decision"))
+        found.setdefault(evaluation, decision)
+        rules = record.get("config", {}).get("gate")
+        if rules is not None:
+            found[f"{evaluation}:{name_rules(rules)}"] = decision
     return found

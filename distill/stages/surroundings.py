@@ -22,7 +22,7 @@ class Surroundings:
     `base_dir` is the config file's directory; `teachers` carry limits, prices, keys' names and the rest that
     does not shape answers; `filters` are what the smoke test tries the first answers on; `budget_usd` is the
     flag's budget, else the config's, and `purse` is what it is the budget of: all that is bought to answer these
-    rows with these teachers, by whichever stage, resumption or worker.
+    rows with these teachers, by whichever stage, resumption or worker. In a rehearsal stand-ins answer.
     """
 
     runtime: RuntimeConfig
@@ -31,6 +31,7 @@ class Surroundings:
     filters: tuple[FilterSpec, ...] = ()
     budget_usd: float | None = None
     purse: str = ""
+    is_rehearsal: bool = False
 
     @property
     def budget(self) -> Budget:

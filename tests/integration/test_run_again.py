@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
+
+from small_project import Project
 
 
 def _statuses(stages: list[dict]) -> dict[str, str]:
@@ -56,3 +59,22 @@ def test_the_report_asks_nothing_of_the_network(finished):
     page = (finished.directory / "runs/small/latest/report.html").read_text(encoding="utf-8")
     assert re.findall(r"""(?:src|href)=["'](?:https?:)?//[^"']+""", page) == []
     assert "<svg" in page
+
+
+CLASSIFIER = ("--set", "student.kind=classifier", "--set", "student.epochs=1", "--set", "student.max_new_tokens=1")
+
+
+def test_a_margin_widened_after_the_verdict_is_said_and_costs_a_look(finished, tmp_path):
+    shutil.copytree(finished.directory, tmp_path / "project", symlinks=True)
+    project = Project(tmp_path / "project", finished.config)
+    latest = project.directory / "runs/small/latest"
+
+    def look(*arguments: str) -> tuple[int, bool]:
+        _, _, err = project.call("run", "small.yaml", *CLASSIFIER, *arguments)
+        gate = json.loads((latest / "gate.json").read_text())
+        assert gate["decision"] != "invalid", err
+        return gate["heldout_looks"], any("gate.rules[0].margin: 0.05 -> 0.99" in note for note in gate["notes"])
+
+    assert look() == (2, False)  # the first was the finished run's
+    assert look("--set", "gate.rules.0.margin=0.99") == (3, True)
+    assert look("--set", "gate.rules.0.margin=0.99", "--set", "student.seed=8") == (4, False)

@@ -57,9 +57,9 @@ def _look_events(sources: Sources) -> list[dict[str, Any]]:
     return [
         {
             "when": sources.get("evaluation.json", "finished") if key == own else None,
-            "event": "look_at_held_out_set",
+            "event": "judged_again_by_other_rules" if ":" in key else "look_at_held_out_set",
             "number": number,
-            "evaluation": key,
+            "evaluation": key.partition(":")[0],
             "source": "looks",
         }
         for number, key in enumerate(looks, 1)

@@ -37,6 +37,7 @@ def test_gold_of_a_csv_becomes_what_the_stand_in_knows_by_the_whole_prompt(tmp_p
     loaded = load(tmp_path, "rows.csv", "thing,colour\nsky,blue\nrose,red\nsea,\n", "gold: colour,")
     rehearsal = rehearsed(loaded)
     assert rehearsal.known == 2
+    assert rehearsal.is_stand_in
     asked = {row["question"]: row["answer"] for row in knowledge(rehearsal.loaded)}
     assert asked == {"Colour of sky?": "blue", "Colour of rose?": "red"}
 

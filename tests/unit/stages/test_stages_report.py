@@ -83,6 +83,20 @@ def test_earlier_looks_are_listed_with_what_they_came_to(split_context: Context)
     assert "small (classifier)" in looks[0].student
 
 
+def test_a_student_judged_again_by_other_rules_is_listed_as_that(split_context: Context) -> None:
+    for key in ("a", "a:0123", "later"):
+        count_look(split_context.state_dir, "d" * 64, key)
+    files = _files()
+    files.evaluation["look"], files.gate["heldout_looks"] = 3, 3
+    looks = gather_looks(files, split_context, "small")
+    assert [look.number for look in looks] == [1, 2, 3]
+    assert [look.student for look in looks] == [
+        "a (its files are gone)",
+        "other rules: a (its files are gone)",
+        "small",
+    ]
+
+
 def test_reading_looks_counts_none(tmp_path: Path) -> None:
     assert read_looks(tmp_path, "d") == []
     count_look(tmp_path, "d", "a")
