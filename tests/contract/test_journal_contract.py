@@ -16,7 +16,7 @@ import pytest
 from distill.errors import StoreError
 from distill.records.completion import Message, TeacherRequest, Usage
 from distill.teachers.journal import Journal, open_journal
-from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release
+from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release, Swap
 
 REQUEST = TeacherRequest("openai", "m", (Message("user", "hi"),))
 KEY = REQUEST.key()
@@ -263,6 +263,32 @@ def test_notes_are_kept_and_forgotten(journal):
     journal.apply([Note("batch/1", "a"), Note("batch/2", "b"), Note("other", "c"), Note("other", "d")])
     journal.apply([Note("batch/1", None)])
     assert (journal.notes("batch/"), journal.note("other"), journal.note("none")) == ({"batch/2": "b"}, "d", None)
+
+
+def test_a_note_is_swapped_by_who_still_finds_it_as_it_was_and_by_nobody_else(journal, place):
+    other = place.open()
+    journal.apply([Note("batch:1", "free")])
+    assert journal.apply([Swap("batch:1", "free", "mine"), INTENT]) == ["claimed", "claimed"]
+    assert other.apply([INTENT, Swap("batch:1", "free", "theirs"), Note("batch:2", "x")]) == ["held", "held", None]
+    assert other.apply([Swap("batch:3", "free", "theirs")]) == ["held"]
+    assert journal.notes("batch:") == {"batch:1": "mine", "batch:2": "x"}
+
+
+def test_of_many_that_swap_a_note_at_once_one_does(place):
+    journals = [place.open() for _ in range(8)]
+    journals[0].apply([Note("batch:1", "free")])
+    start, results = threading.Barrier(8), []
+
+    def swap(number: int) -> None:
+        start.wait()
+        results.extend(journals[number].apply([Swap("batch:1", "free", f"of {number}")]))
+
+    threads = [threading.Thread(target=swap, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(results) == ["claimed"] + ["held"] * 7
 
 
 def test_a_prefix_of_notes_is_no_pattern(journal):

@@ -16,7 +16,7 @@ from distill.errors import TeacherError
 from distill.records.completion import Completion, Usage
 from distill.teachers.batches.lines import MOST_BYTES, MOST_REQUESTS, Line, read_lines, write_line
 from distill.teachers.batches.service import Batch, BatchService
-from distill.teachers.batches.underway import UnderWay, begin, new_owner, read_under_way
+from distill.teachers.batches.underway import MINDED_S, UnderWay, begin, new_owner, read_batches
 from distill.teachers.call import Till, completion_of_entry, failed_completion, falls_back, understand, worst_usd
 from distill.teachers.failures import FATAL_KINDS, redact, redact_bytes
 from distill.teachers.journal import Journal
@@ -29,6 +29,7 @@ from distill.teachers.tokens import estimated_usage
 
 _FIRST_POLL_S, _MOST_POLL_S = 1.0, 60.0
 _MOST_SENDS = 4
+_RENEW_S = MINDED_S / 4
 
 
 class _Place(NamedTuple):
@@ -48,7 +49,11 @@ class BatchPurchase:
         self._failures: Counter[tuple[str, str]] = Counter()
         self._todo: list[str] = []
         self._held: list[str] = []
+        self._parked: list[str] = []
+        """Claimed here, but maybe in a batch that another process minds: it brings the answer."""
+        self._claimed: set[str] = set()
         self._under_way: list[UnderWay] = []
+        self._elsewhere: list[UnderWay] = []
 
     async def run(self, orders: Iterable[Order], till: Till, sink: Sink) -> None:
         """Buy every order and hand its completion to `sink(index, completion)`; a batch left under way is waited for.
@@ -59,12 +64,11 @@ class BatchPurchase:
             StoreError: the journal cannot be written.
         """
         try:
-            self._under_way = read_under_way(self._journal, self._base_url)
             self._gather(orders, till, sink)
             await self._claim(list(self._asks), till, sink)
-            self._todo = [key for key in self._todo if not any(batch.holds(key) for batch in self._under_way)]
+            await self._look_around(till, sink)
             pause_s = _FIRST_POLL_S
-            while self._todo or self._held or self._under_way:
+            while self._todo or self._held or self._parked or self._under_way:
                 while self._todo and await self._submit(till):
                     pause_s = _FIRST_POLL_S
                 await asyncio.sleep(pause_s)
@@ -72,6 +76,7 @@ class BatchPurchase:
                 for batch in list(self._under_way):
                     await self._tend(batch, till, sink)
                 await self._claim(self._held, till, sink)
+                await self._look_around(till, sink)
         finally:
             await self._leave(till)
 
@@ -86,18 +91,42 @@ class BatchPurchase:
                 self._orders[key] = order
 
     async def _claim(self, keys: list[str], till: Till, sink: Sink) -> None:
-        """Claim in the journal: hits are handed on, claims are to do, what others are buying is held."""
-        self._held = []
+        """Claim what is still asked for: hits are handed on, claims parked, what others are buying is held."""
+        self._held, keys = [], [key for key in keys if self._asks[key]]
         intents = [Intent(key, self._orders[key].sample, self._orders[key].request) for key in keys]
         results = await till.writer.write(*intents) if intents else []
         for key, result in zip(keys, results, strict=True):
             if isinstance(result, Entry):
-                till.ledger.journal_hits += len(self._asks[key])
-                completion = completion_of_entry(self._orders[key], result)
-                till.ledger.hits_usd += completion.cost_usd or 0.0
-                self._hand_on(key, completion, sink)
+                self._hand_on_hit(key, result, till, sink)
+            elif result == "claimed":
+                self._parked.append(key)
+                self._claimed.add(key)
             else:
-                (self._todo if result == "claimed" else self._held).append(key)
+                self._held.append(key)
+
+    async def _look_around(self, till: Till, sink: Sink) -> None:
+        """Mind the batches that nobody minds; of the claimed keys, leave those in other batches to their minders."""
+        mine = {batch.token for batch in self._under_way}
+        found = [batch for batch in read_batches(self._journal, self._base_url) if batch.token not in mine]
+        self._elsewhere = []
+        for batch in found:
+            adopted = batch.is_free and await self._mind(batch, till)
+            (self._under_way if adopted else self._elsewhere).append(batch)
+        claimed = [key for key in self._parked if not any(batch.holds(key) for batch in self._under_way)]
+        self._parked = [key for key in claimed if any(batch.holds(key) for batch in self._elsewhere)]
+        loose = [key for key in claimed if key not in set(self._parked)]
+        stored = self._journal.lookup(loose)  # after the notes: what a batch brought was stored before its note went
+        self._todo += [key for key in loose if key not in stored]
+        for key in stored:
+            self._hand_on_hit(key, stored[key], till, sink)
+
+    async def _mind(self, batch: UnderWay, till: Till) -> bool:
+        """Say in the journal that this process minds a batch; False where another one does by now."""
+        swap = batch.mind(self._owner)
+        (result,) = await till.writer.write(swap)
+        if result == "claimed":
+            batch.noted = swap.new
+        return result == "claimed"
 
     async def _submit(self, till: Till) -> bool:
         """Make a batch of as much as limits and budget take; False where the budget first needs something back.
@@ -108,7 +137,8 @@ class BatchPurchase:
         """
         lines, worst = await self._fill(till)
         if not lines:
-            if any(batch.worst_usd for batch in self._under_way if batch.purse == till.budget.purse):
+            waited_for = (*self._under_way, *self._elsewhere)
+            if any(batch.worst_usd for batch in waited_for if batch.purse == till.budget.purse):
                 return False
             worst = worst_usd(self._orders[self._todo[0]].request, till) * till.price.batch_factor
             await till.budget.reserve(worst)
@@ -121,7 +151,7 @@ class BatchPurchase:
             await till.writer.write(batch.note(self._owner), *batch.set_aside(worst))
             till.budget.settle(worst, worst)
             batch.id = (await self._service.create(await self._service.upload(b"".join(lines)), batch.token)).id
-            await till.writer.write(batch.note(self._owner))
+            is_ours = await self._mind(batch, till)
         except TeacherError as error:
             if error.status is not None:  # refused: there is no batch to look for
                 await till.writer.write(batch.forget(), *batch.set_aside(-worst))
@@ -129,6 +159,8 @@ class BatchPurchase:
         self._todo = self._todo[len(chunk) :]
         self._sends.update(chunk)
         self._under_way.append(batch)
+        if not is_ours:
+            self._lose(batch)
         return True
 
     async def _fill(self, till: Till) -> tuple[list[bytes], float]:
@@ -150,16 +182,25 @@ class BatchPurchase:
         return lines, worst
 
     async def _tend(self, batch: UnderWay, till: Till, sink: Sink) -> None:
-        """Look at a batch; store and hand on what it brought when it is over."""
+        """Look at a batch; when it is over, and still this process's, store and hand on what it brought."""
         found = await (self._service.find(batch.token) if batch.id is None else self._service.look(batch.id))
-        if found is not None and found.state == "working":
-            batch.id = found.id
-            await till.writer.write(batch.note(self._owner))
+        working = found is not None and found.state == "working"
+        batch.id = found.id if found is not None and working else batch.id
+        if not await self._mind(batch, till):
+            self._lose(batch)
+            return
+        if working:
             return
         files = [await self._service.fetch(file) for file in (() if found is None else found.files)]
         lines = {line.key: line for file in files for line in read_lines(file)}
         stored = self._journal.lookup(lines)
+        minded_at_s = time.monotonic()
         for key, line in lines.items():
+            if time.monotonic() - minded_at_s > _RENEW_S:
+                minded_at_s = time.monotonic()
+                if not await self._mind(batch, till):
+                    self._lose(batch)
+                    return
             if key not in stored:
                 await self._take(line, batch, till, sink)
             elif key in self._asks:
@@ -172,6 +213,12 @@ class BatchPurchase:
         self._under_way.remove(batch)
         if found is not None:
             _raise_if_over(found, len(lines))
+
+    def _lose(self, batch: UnderWay) -> None:
+        """Leave a batch to the process that took it over while this one was silent."""
+        self._under_way.remove(batch)
+        self._elsewhere.append(batch)
+        self._parked += [key for key in self._asks if self._asks[key] and key in self._claimed and batch.holds(key)]
 
     async def _take(self, line: Line, batch: UnderWay, till: Till, sink: Sink) -> None:
         """Store one line's answer, or what became of it."""
@@ -213,12 +260,21 @@ class BatchPurchase:
             raise error
         worth = is_worth_retrying(error, self._failures[key, error.kind]) and self._sends[key] < _MOST_SENDS
         if falls_back(error, order.request, till, batch.shape) or worth:
-            self._todo.append(key)
+            if key in self._claimed:
+                self._todo.append(key)
             return
         failure = Failure(key, error.kind, redact(str(error), till.terms.secrets), max(1, self._sends[key]))
         await till.writer.write(failure)
         till.ledger.errors[error.kind] += len(self._asks[key])
         self._hand_on(key, failed_completion(order, failure), sink)
+
+    def _hand_on_hit(self, key: str, entry: Entry, till: Till, sink: Sink) -> None:
+        if not self._asks[key]:
+            return
+        till.ledger.journal_hits += len(self._asks[key])
+        completion = completion_of_entry(self._orders[key], entry)
+        till.ledger.hits_usd += completion.cost_usd or 0.0
+        self._hand_on(key, completion, sink)
 
     def _hand_on(self, key: str, completion: Completion, sink: Sink) -> None:
         """Hand one answer to every order that asked for it."""
@@ -228,10 +284,10 @@ class BatchPurchase:
 
     async def _leave(self, till: Till) -> None:
         """Leave batches under way for the next purchase, and give back what was claimed."""
-        held = [key for key in self._asks if any(batch.holds(key) for batch in self._under_way)]
+        held = [key for key in self._asks if any(batch.holds(key) for batch in self._under_way)] + self._parked
         now = time.time()
         sent = [Attempt(key, now, 0.0, None, "cut_off", None, None, None) for key in held if self._asks[key]]
-        notes = [batch.note(self._owner, minded=False) for batch in self._under_way]
+        notes = [batch.mind(self._owner, minded=False) for batch in self._under_way]
         if sent or notes or self._todo:
             await till.writer.write(*sent, *notes, Release((*self._todo, *(attempt.key for attempt in sent))))
 

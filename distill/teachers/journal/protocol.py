@@ -75,6 +75,14 @@ class Note(NamedTuple):
     value: str | None
 
 
+class Swap(NamedTuple):
+    """A named fact put in the place of another by whoever still finds `old` there: of several, one is `claimed`."""
+
+    name: str
+    old: str
+    new: str
+
+
 class Spend(NamedTuple):
     """Dollars that went out of a purse, stored with the attempt that cost them; less than 0 takes a booking back."""
 
@@ -113,7 +121,7 @@ class PurseState(NamedTuple):
     held_usd: float
 
 
-Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Spend | Draw
+Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap | Spend | Draw
 Claim = Literal["claimed", "held"]
 Result: TypeAlias = "Claim | Entry | Grant | None"
 
@@ -163,7 +171,9 @@ class Journal(Protocol):
     """Every teacher call, paid once. Shared by threads (one writer at a time) and by processes."""
 
     def apply(self, writes: Sequence[Write], *, durable: bool = True) -> list[Result]:
-        """Carry out writes in one transaction; an Intent gives a Claim or the Entry there is, a Draw a Grant.
+        """Carry out writes in one transaction.
+
+        An Intent gives a Claim or the Entry there is, a Swap a Claim, a Draw a Grant.
 
         A killed process loses nothing that was applied. What is not `durable` may be lost by a power cut until `sync`.
 

@@ -25,10 +25,11 @@ from distill.teachers.journal.protocol import (
     Release,
     Result,
     Spend,
+    Swap,
     Write,
 )
 
-Other: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note
+Other: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap
 """A write that is not about money."""
 _PREFIX = "purse:"
 _SLACK_USD = 1e-9

@@ -28,6 +28,7 @@ CREATE INDEX IF NOT EXISTS attempts_by_key ON attempts (key);
 SELECT_META = "SELECT value FROM meta WHERE name = ?"
 SELECT_NOTES = "SELECT name, value FROM meta WHERE name >= ? AND name < ? ORDER BY name"
 PUT_META = "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
+SWAP_META = "UPDATE meta SET value = ? WHERE name = ? AND value = ?"
 DELETE_META = "DELETE FROM meta WHERE name = ?"
 
 PUT_OWNER = "INSERT INTO owners VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET expires = excluded.expires"

@@ -22,6 +22,7 @@ from distill.teachers.journal.protocol import (
     Note,
     Record,
     Release,
+    Swap,
 )
 from distill.teachers.journal.purses import Other
 from distill.teachers.journal.stored import answer_row, dump_request, read_answer
@@ -42,7 +43,7 @@ class Desk(NamedTuple):
 
 
 def write_all(db: sqlite3.Connection, writes: Sequence[Other], desk: Desk) -> list[Claim | Entry | None]:
-    """Carry out writes as if one by one; each Intent gives a Claim or an Entry, everything else None.
+    """Carry out writes as if one by one; an Intent gives a Claim or an Entry, a Swap a Claim, the rest None.
 
     Raises:
         sqlite3.Error: the journal is damaged or cannot be written.
@@ -51,11 +52,13 @@ def write_all(db: sqlite3.Connection, writes: Sequence[Other], desk: Desk) -> li
     for part in stretches(writes):
         intents = [write for write in part if isinstance(write, Intent)]
         results += _claim_all(db, intents, desk) if intents else []
-        results += [None] * (len(part) - len(intents))
+        swaps = [write for write in part if isinstance(write, Swap)]
+        results += [None] * (len(part) - len(intents) - len(swaps))
         _insert(db, schema.INSERT_ATTEMPTS, [write for write in part if isinstance(write, Attempt)])
         _put_answers(db, [write for write in part if isinstance(write, Answer)], desk.now)
         for write in part:
             _put_rare(db, write, desk)
+        results.extend(_swap(db, swap) for swap in swaps)
     return results
 
 
@@ -144,6 +147,11 @@ def _put_rare(db: sqlite3.Connection, write: Other, desk: Desk) -> None:
             db.execute(schema.PUT_META, (f"note:{name}", value))
         case _:
             pass
+
+
+def _swap(db: sqlite3.Connection, swap: Swap) -> Claim:
+    changed = db.execute(schema.SWAP_META, (swap.new, f"note:{swap.name}", swap.old)).rowcount
+    return "claimed" if changed else "held"
 
 
 def _select(db: sqlite3.Connection, statement: str, keys: Sequence[str]) -> dict[str, Row]:

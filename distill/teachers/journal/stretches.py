@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release
+from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release, Swap
 from distill.teachers.journal.purses import Other
 
-_RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3}
+_RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3, Swap: 4}
 """Writes of one rank may be carried out together; a batch is cut where the rank falls."""
 
 
 def stretches(writes: Sequence[Other]) -> Iterator[list[Other]]:
-    """Cut a batch into stretches, in each of which intents come first, then what settles them, releases and notes."""
+    """Cut a batch into stretches, in each of which intents come first, swaps last."""
     part: list[Other] = []
     for write in writes:
         if part and _RANK[type(write)] < _RANK[type(part[-1])]:

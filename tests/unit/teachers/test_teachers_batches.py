@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -195,16 +196,55 @@ def _stop_at_second_look(monkeypatch):
 def test_a_killed_process_leaves_its_batch_to_the_next_one(moment, serve, tmp_path):
     """Killed right after the provider did it and before anybody here could note it."""
     server = serve("batch_polls=2")
-    killed, _ = _run(server.url, tmp_path, moment)
-    assert killed == -9
-    assert _run(server.url, tmp_path, "never") == (0, "40")
+    assert _code(_start(server.url, tmp_path, moment)) == -9
+    assert _said(_start(server.url, tmp_path))["answered"] == 40
     assert set(server.desk.asked.values()) == {1}
     journal = open_journal(str(tmp_path / "journal.db"))
     assert (journal.verify(), journal.stats().answered, journal.notes("batch:")) == ([], 40, {})
     journal.close()
 
 
-def _run(url: str, state: Path, moment: str) -> tuple[int, str]:
-    command = [sys.executable, str(SCRIPT), url, str(state), "40", moment]
-    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=120, check=False)
-    return done.returncode, done.stdout.decode().strip()
+@pytest.mark.slow
+def test_two_processes_that_find_one_orphaned_batch_count_it_once(serve, tmp_path):
+    """Both have read that nobody minds it before either could say that it does."""
+    server = serve("batch_polls=2")
+    assert _code(_start(server.url, tmp_path, "create")) == -9
+    both = [_start(server.url, tmp_path, "never", name, rows=rows) for name, rows in (("first", 40), ("second", 50))]
+    said = [_said(child) for child in both]
+    assert [one["answered"] for one in said] == [40, 50]
+    assert set(server.desk.asked.values()) == {1}
+    assert sum(one["calls"] for one in said) == 50
+    assert sum(one["hits"] for one in said) == 40
+    journal = open_journal(str(tmp_path / "journal.db"))
+    assert (journal.verify(), journal.stats().answered, journal.notes("batch:")) == ([], 50, {})
+    spent = sum(one["usd"] for one in said)
+    assert (journal.stats().usd, journal.purse("the run").spent_usd) == (pytest.approx(spent), pytest.approx(spent))
+    journal.close()
+
+
+@pytest.mark.slow
+def test_what_one_leaves_of_a_batch_the_other_that_waits_takes_over(serve, tmp_path):
+    server = serve("batch_polls=6")
+    assert _code(_start(server.url, tmp_path, "create")) == -9
+    waiting = _start(server.url, tmp_path, "never", "first")
+    dying = _start(server.url, tmp_path, "look", "second")
+    said = _said(waiting)
+    assert (said["answered"], said["calls"]) == (40, 40)
+    assert _code(dying) in (0, -9)  # 0 where it was the other that adopted the batch first
+    assert set(server.desk.asked.values()) == {1}
+
+
+def _start(url: str, state: Path, moment: str = "never", *meets: str, rows: int = 40) -> subprocess.Popen[bytes]:
+    command = [sys.executable, str(SCRIPT), url, str(state), str(rows), moment, *meets]
+    return subprocess.Popen(command, stdout=subprocess.PIPE)
+
+
+def _code(child: subprocess.Popen[bytes]) -> int:
+    child.communicate(timeout=120)
+    return child.returncode
+
+
+def _said(child: subprocess.Popen[bytes]) -> dict[str, float]:
+    out, _ = child.communicate(timeout=120)
+    assert child.returncode == 0
+    return json.loads(out)

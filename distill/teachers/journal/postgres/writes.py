@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, exists, update
+from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from distill.teachers.journal.postgres.claims import Desk, claim_all
@@ -20,6 +20,7 @@ from distill.teachers.journal.protocol import (
     Note,
     Record,
     Release,
+    Swap,
 )
 from distill.teachers.journal.purses import Other
 from distill.teachers.journal.stored import ANSWER_COLUMNS, answer_row, dump_request
@@ -27,12 +28,13 @@ from distill.teachers.journal.stretches import stretches
 
 
 def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> list[Claim | Entry | None]:
-    """Carry out writes as if one by one; each Intent gives a Claim or an Entry, everything else None."""
+    """Carry out writes as if one by one; an Intent gives a Claim or an Entry, a Swap a Claim, the rest None."""
     results: list[Claim | Entry | None] = []
     for part in stretches(writes):
         intents = [write for write in part if isinstance(write, Intent)]
         results += claim_all(connection, intents, desk) if intents else []
-        results += [None] * (len(part) - len(intents))
+        swaps = [write for write in part if isinstance(write, Swap)]
+        results += [None] * (len(part) - len(intents) - len(swaps))
         _put_attempts(connection, [write for write in part if isinstance(write, Attempt)])
         _put_answers(connection, [write for write in part if isinstance(write, Answer)], desk.now)
         _put_failures(connection, [write for write in part if isinstance(write, Failure)], desk.now)
@@ -40,6 +42,7 @@ def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> li
         for note in part:
             if isinstance(note, Note):
                 _put_note(connection, note)
+        results.extend(_swap(connection, swap) for swap in swaps)
     return results
 
 
@@ -92,6 +95,16 @@ def _put_note(connection: Connection, note: Note) -> None:
         return
     put = insert(META).values(name=name, value=as_text(note.value))
     connection.execute(put.on_conflict_do_update(index_elements=["name"], set_={"value": put.excluded.value}))
+
+
+def _swap(connection: Connection, swap: Swap) -> Claim:
+    """Change the note if it is as it was; one that is as it should be was changed before the line broke."""
+    name = f"note:{swap.name}"
+    change = update(META).where((META.c.name == name) & (META.c.value == swap.old)).values(value=swap.new)
+    if connection.execute(change).rowcount:
+        return "claimed"
+    found = connection.execute(select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
+    return "claimed" if found == swap.new else "held"
 
 
 def adopt_all(connection: Connection, records: Sequence[Record]) -> int:
