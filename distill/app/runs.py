@@ -10,11 +10,13 @@ import os
 import re
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import cast
 
+from distill.config.tree import read_tree
 from distill.engine.runner import StageResult
 from distill.errors import DataError, UsageError
 
@@ -104,10 +106,11 @@ def resolve_run(reference: str, runs_dir: Path) -> Run:
     if (Path(reference) / RUN_FILE).is_file():
         return read_run(Path(reference).resolve())
     if reference.endswith("@latest"):
-        name = Path(reference.removesuffix("@latest")).stem
-        run = latest_run(runs_dir, name) or latest_run(runs_dir, reference.removesuffix("@latest"))
+        given = reference.removesuffix("@latest")
+        names = [name for name in (_name_in(Path(given)), given, Path(given).stem) if name]
+        run = next((run for run in (latest_run(runs_dir, name) for name in names) if run is not None), None)
         if run is None:
-            raise UsageError(f"{reference}: no run of that name under {runs_dir}; `distill runs` lists them")
+            raise UsageError(f"{reference}: no run named {names[0]!r} under {runs_dir}; `distill runs` lists them")
         return run
     runs = list_runs(runs_dir)
     exact = [run for run in runs if run.id == reference]
@@ -119,6 +122,17 @@ def resolve_run(reference: str, runs_dir: Path) -> Run:
     raise UsageError(
         f"{reference!r} names several runs: {', '.join(run.id for run in matches[:5])}; give more of the id"
     )
+
+
+def _name_in(config: Path) -> str | None:
+    """Return the name that a config file gives to its runs; None where it is no file, or says none."""
+    if not config.is_file():
+        return None
+    with suppress(OSError, UnicodeDecodeError):
+        value = read_tree(config.read_text(encoding="utf-8"), str(config)).value
+        name = value.get("name") if isinstance(value, dict) else None
+        return name if isinstance(name, str) else None
+    return None
 
 
 def write_run(

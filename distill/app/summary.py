@@ -20,8 +20,10 @@ def summarise_runs(runs_dir: Path) -> list[dict[str, Any]]:
 def summarise(run: Run) -> dict[str, Any]:
     """Return when, teacher, student, quality, verdict and cost of a run; what it does not have is None."""
     config = cast("Mapping[str, Any]", run.facts["config"])
-    scores = _read(run.directory / "scores.json").get("systems", {})
-    metric, student, teacher = _quality(scores)
+    scores = _read(run.directory / "scores.json")
+    metric, student, teacher = _quality(scores.get("systems", {}))
+    if metric == "accuracy" and scores.get("reference") == "teacher":
+        metric = "agreement"
     spent = [stage["cost_usd"] for stage in cast("list[dict[str, Any]]", run.facts["stages"])]
     return {
         "run": run.id,

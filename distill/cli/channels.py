@@ -22,10 +22,15 @@ def command(name: str | None, state_dir: Path, channels: str | None, mlflow: str
     """Show all channels, or the history of one; its chain of hashes is checked on the way."""
     from distill.cli.verdict import make_console, rows_table
     from distill.engine.channels import Channels, describe_entry
+    from distill.errors import UsageError
 
     place = channels or state_dir
     book = Channels(place)
-    names = [name] if name else book.names()
+    known = book.names()
+    if name and name not in known:
+        there = f"there are: {', '.join(known)}" if known else "there is none yet"
+        raise UsageError(f"no channel {name!r} in {place}; {there}; move one with: distill promote RUN")
+    names = [name] if name else known
     histories = {one: book.history(one) for one in names}
     if mlflow is not None:
         from distill.app.registry import keep_in_step

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -16,16 +15,13 @@ from distill.cli.options import json_option, print_json, runs_dir_option
 @json_option
 def command(run: str, runs_dir: Path, *, as_json: bool) -> int:
     """Print the decision of RUN (directory, id, prefix of one, or CONFIG@latest); exit with its code."""
+    from distill.app.decisions import read_decision
     from distill.app.runs import resolve_run
     from distill.cli.verdict import print_gate
-    from distill.errors import UsageError
     from distill.records.decision import EXIT_CODES
 
     found = resolve_run(run, runs_dir)
-    path = found.directory / "gate.json"
-    if not path.is_file():
-        raise UsageError(f"run {found.id} stopped before the gate; run its config again without --until")
-    decision = json.loads(path.read_text(encoding="utf-8"))
+    decision = read_decision(found)
     if as_json:
         print_json(decision)
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -62,6 +63,21 @@ def config_options(command: Command) -> Command:
 def place_options(command: Command) -> Command:
     """Take the directories of runs and state."""
     return runs_dir_option(state_dir_option(command))
+
+
+def _refuse_endless(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"{value} is no amount of dollars")
+    return value
+
+
+def budget_option(text: str) -> Callable[[Command], Command]:
+    """Take a number of dollars."""
+    amount = click.FloatRange(min=0)
+    return click.option(
+        "--budget", type=amount, callback=_refuse_endless, metavar="USD",
+        help=text,
+    )  # fmt: skip
 
 
 def ask(question: str) -> bool:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import ask, config_options, json_option, place_options, print_json, yes_option
+from distill.cli.options import ask, budget_option, config_options, json_option, place_options, print_json, yes_option
 
 
 @click.command()
 @config_options
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
 @click.option("--from", "rerun_from", metavar="STAGE", help="Make this stage and all after it anew.")
-@click.option("--budget", type=float, metavar="USD", help="Stop before a teacher call that could pass this.")
+@budget_option("Stop before a teacher call that could pass this.")
 @place_options
 @yes_option
 @json_option

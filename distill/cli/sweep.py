@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from distill.cli.options import config_argument, json_option, place_options, print_json
+from distill.cli.options import budget_option, config_argument, json_option, place_options, print_json
 
 
 @click.command()
@@ -15,7 +15,7 @@ from distill.cli.options import config_argument, json_option, place_options, pri
     "--set", "overrides", multiple=True, metavar="a.b=c,d", help="Values to try, separated by commas; one value is set."
 )
 @click.option("--until", metavar="STAGE", help="Stop every run after this stage.")
-@click.option("--budget", type=float, metavar="USD", help="Of the whole sweep: stop before a call that could pass it.")
+@budget_option("Of the whole sweep: stop before a call that could pass it.")
 @click.option("--only", type=int, metavar="N", help="Run combination N alone, from 0 (for array jobs).")
 @click.option("--list", "list_only", is_flag=True, help="Show the combinations with their numbers; run nothing.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="The comparison's page (.html).")

@@ -17,8 +17,8 @@ def command() -> None:
     "--knowledge",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    required=True,
-    help="jsonl(.gz) file with known answers; several are merged by id, later ones win.",
+    help="jsonl(.gz) file with known answers; several are merged by id, later ones win.  "
+    "[default: the 160 messages of `distill init`, with their intents]",
 )
 @click.option("--input", "question", default="text", show_default=True, help="Column that is the input.")
 @click.option("--answer", default="answer", show_default=True, help="Column that is the answer.")
@@ -42,12 +42,17 @@ def serve(
     """Serve until Ctrl-C; one line of JSON on stdout says where.
 
     \b
+    distill teacher serve
     distill teacher serve --knowledge examples/tickets/teacher.jsonl --answer intent --port 9000
     """
     from distill.teachers.rehearsal.faults import parse_faults
     from distill.teachers.rehearsal.serve import serve as serve_teacher
 
     plan = parse_faults(faults)
+    if not knowledge:
+        from distill.app.scaffold import SAMPLE_ANSWER, SAMPLE_INPUT, sample_rows
+
+        knowledge, question, answer = (sample_rows(),), SAMPLE_INPUT, SAMPLE_ANSWER
     serve_teacher(
         knowledge,
         question=question,

@@ -132,11 +132,18 @@ def _ratio(value: float | None, low: float | None, high: float | None) -> str:
 
 
 def make_scores_table(scores: Mapping[str, Any]) -> Table:
-    """Draw scores.json: one row per system, one column per metric, intervals beside."""
+    """Draw scores.json: one row per system, one column per metric, intervals beside; agreement is never accuracy."""
     systems: Mapping[str, Mapping[str, Any]] = scores["systems"]
-    shown = [(key, title) for key, title in SHOWN_METRICS if any(key in metrics for metrics in systems.values())]
+    is_gold = scores.get("reference", "gold") == "gold"
+    titles = SHOWN_METRICS if is_gold else (("accuracy", "agreement"), *SHOWN_METRICS[1:])
+    shown = [(key, title) for key, title in titles if any(key in metrics for metrics in systems.values())]
     table = Table(
-        title="on the sealed held-out set", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+        title="on the sealed held-out set"
+        + ("" if is_gold else ", against the teacher's own answers: there is no gold"),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
     )
     table.add_column("system")
     for _, title in shown:

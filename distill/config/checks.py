@@ -58,7 +58,7 @@ def check_sections(parts: Sections, tree: Tree) -> list[Problem]:
 
 
 def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Problem]:
-    """Return what is allowed but will surprise: a base or a dataset without a revision."""
+    """Return what is allowed but will surprise: a base or a dataset without a revision, a gate that cannot promote."""
     found: list[tuple[Path, str]] = []
     student, data = parts.student, parts.data
     base = student.base if student is not None and student.revision is None else None
@@ -68,6 +68,8 @@ def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Probl
         for path, source in ((("data", "source"), data.source), (("data", "heldout", "source"), data.heldout.source)):
             if source is not None and source.startswith("hf:") and "@" not in source:
                 found.append((path, "a hub dataset without @revision may change under you; pin its commit"))
+    if parts.gate is not None and not any("block" in (r.policy, r.slice_policy) for r in parts.gate.rules):
+        found.append((("gate", "rules"), "no rule blocks, so the verdict can only be inconclusive or invalid"))
     return [Problem(tree.where(path), show_path(path), message) for path, message in found]
 
 
@@ -232,6 +234,7 @@ def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
         yield "metric", f"unknown metric {rule.metric!r}{suggest(rule.metric, sorted(GATE_METRICS))}"
     if rule.metric == "parity" and (rule.min is None or rule.per_slice):
         yield "metric", "parity is one number of the student: write {metric: parity, min: 0.999}"
+    yield from _check_bounds(rule)
     if rule.metric in NEEDS_TEXT_EXTRA and find_spec("sacrebleu") is None:
         yield "metric", f"{rule.metric!r} needs sacrebleu: pip install 'distill[text]'"
     if rule.of == "cascade" and parts.evaluate is not None and parts.evaluate.fallback is None:
@@ -247,6 +250,19 @@ def _check_rule(rule: RuleConfig, parts: Sections) -> Iterator[tuple[str, str]]:
             )
     if rule.per_slice and parts.data is not None and not parts.data.slices:
         yield "per_slice", "there are no slices; name their columns in data.slices"
+
+
+def _check_bounds(rule: RuleConfig) -> Iterator[tuple[str, str]]:
+    """Refuse a share's bound that every student meets: a rule that cannot fail looks like one that was passed."""
+    if rule.metric not in GATE_METRICS or GATE_METRICS[rule.metric].unit != "fraction":
+        return
+    for key, value, is_empty in (
+        ("margin", rule.margin, (rule.margin or 0) >= 1),
+        ("max", rule.max, (rule.max or 0) >= 1),
+        ("min", rule.min, rule.min is not None and rule.min <= 0),
+    ):
+        if value is not None and is_empty:
+            yield key, f"{value:g} allows everything: {rule.metric} is a share between 0 and 1"
 
 
 def _template_problems(task: TaskConfig, tree: Tree) -> list[Problem]:

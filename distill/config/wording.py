@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from distill.config.secrets import hide_secrets
 from distill.config.tree import Path, Tree, show_path
 from distill.errors import Problem
+from distill.filters import FILTERS
 
 _TYPES = {
     "string_type": "text",
@@ -65,6 +66,8 @@ def suggest(word: str, known: Sequence[str]) -> str:
 def known_keys(root: type[BaseModel], path: Path, *, required: bool = False) -> list[str]:
     """Return the keys a section may have (or must have), as the file spells them."""
     models: list[type[BaseModel]] = [root]
+    if len(path) > 2 and path[0] == "filters" and str(path[2]) in FILTERS:
+        models, path = [FILTERS[str(path[2])].config_type], path[3:]
     for part in path:
         annotations = [_field_type(model, part) for model in models] if isinstance(part, str) else []
         models = [found for annotation in annotations for found in _models_in(annotation)] if annotations else models
@@ -95,9 +98,19 @@ def _real_path(error: ErrorDetails, tree: Tree, prefix: Path) -> Path:
         here = tree.get(path)
         present = isinstance(here, dict) and part in here
         in_list = isinstance(here, list) and isinstance(part, int) and part < len(here)
-        if present or in_list or (position == len(location) - 1 and error["type"] == "missing"):
+        if option_of := _short_form(path, here, part):
+            path = (*path, option_of, part)
+        elif present or in_list or (position == len(location) - 1 and error["type"] == "missing"):
             path = (*path, part)
     return path
+
+
+def _short_form(path: Path, here: object, part: object) -> str | None:
+    """Return the filter that `part` is an option of, where the file has it as `{filter: {option: value}}`."""
+    if len(path) != 2 or path[0] != "filters" or not isinstance(here, dict) or len(here) != 1:
+        return None
+    ((name, options),) = here.items()
+    return name if isinstance(options, dict) and part in options else None
 
 
 def _suggest_key(path: Path, tree: Tree, root: type[BaseModel]) -> str:

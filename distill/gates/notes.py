@@ -32,6 +32,9 @@ def make_notes(evidence: Evidence, alpha: float, full_alpha: float) -> tuple[str
             f"tested at {alpha:.4g} instead of {full_alpha:.4g}; a fresh held-out set restores full confidence"
         )
     notes.extend(evidence.remarks)
+    teacher = compare_with_baseline(evidence, "majority", "teacher") if evidence.reference == "gold" else None
+    if teacher:
+        notes.append(teacher)
     for name in BASELINES:
         note = compare_with_baseline(evidence, name)
         if note:
@@ -54,22 +57,21 @@ def tell_looks(evidence: Evidence, full_alpha: float, spending: Spending) -> Loo
     return LookRecord(spending, look, allowed, alpha, so_far, ever, statement)
 
 
-def compare_with_baseline(evidence: Evidence, name: str) -> str | None:
-    """Say aloud that the student does not beat a baseline; None where it does or there is none."""
-    if name not in evidence.predictions or "student" not in evidence.predictions:
+def compare_with_baseline(evidence: Evidence, name: str, system: str = "student") -> str | None:
+    """Say aloud that the student (or the teacher) does not beat a baseline; None where it does or there is none."""
+    if name not in evidence.predictions or system not in evidence.predictions:
         return None
     if all(p.error_kind is not None for p in evidence.predictions[name]):
         return f"{name} gave no usable answer at all ({evidence.predictions[name][0].error_kind}), so it says nothing"
-    student, other = _right(evidence.predictions["student"]), _right(evidence.predictions[name])
+    student, other = _right(evidence.predictions[system]), _right(evidence.predictions[name])
     b = sum(right and not other[i] for i, right in student.items())
     c = sum(not right and other[i] for i, right in student.items())
     p = mcnemar_superiority_p(b, c)
     if p <= 0.05:
         return None
     rates = sum(student.values()) / len(student), sum(other.values()) / len(other)
-    return (
-        f"the student ({rates[0]:.2%}) is not shown to beat {name} ({rates[1]:.2%}), p = {p:.2g}: "
-        "the simpler system may do"
+    return f"the {system} ({rates[0]:.2%}) is not shown to beat {name} ({rates[1]:.2%}), p = {p:.2g}: " + (
+        "the simpler system may do" if system == "student" else "there may be nothing to learn from it"
     )
 
 

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 
 from distill.gates.config import GateConfig
 from distill.gates.evidence import Evidence
+from distill.records.json import dump_canonical
 from distill.records.prediction import Prediction
 
 TRANSPORT_FAILURES = frozenset(
     {"auth", "not_found", "rate_limited", "overloaded", "timeout", "connection", "quota", "wrong_model", "call_failed"}
 )
 _TOO_GOOD_ERRORS = 14  # .5^14 < 1e-4: so many of the teacher's errors put right are no accident
+_ENOUGH_ROWS = 20  # under it chance can do anything, and every rule is inconclusive anyway
+_WORSE_THAN_CHANCE_Z = -3.1  # one-sided p = .001: the sign of labels or columns that were swapped
 _OWN = ("student", "cascade")
 
 
@@ -30,6 +33,8 @@ def find_problems(evidence: Evidence, config: GateConfig) -> list[str]:
             problems.extend(find_row_problems(name, predictions, evidence, is_compared=name in compared))
     problems.extend(_check_references(evidence))
     problems.extend(_check_too_good(evidence))
+    problems.extend(check_teacher(evidence))
+    problems.extend(_check_variety(evidence))
     named = {rule.of for rule in config.rules}
     problems.extend(
         f"no predictions of the {name}, which a rule judges"
@@ -140,3 +145,37 @@ def _check_too_good(evidence: Evidence) -> Iterator[str]:
             f"student: too good to be true: right on {fixed} of the {len(wrong)} rows its teacher gets wrong, with "
             f"{errors} errors of its own; the gold answers have probably reached it (look at the prompt's columns)"
         )
+
+
+def check_teacher(evidence: Evidence) -> Iterator[str]:
+    """A teacher that gold contradicts everywhere, or more than chance would, proves that one of the two is mistaken.
+
+    Chance is Cohen's (1960): two raters with these label counts that know nothing of each other.
+    """
+    answers = [p for p in evidence.predictions.get("teacher", ()) if p.repeat == 0]
+    if evidence.reference != "gold" or len(answers) < _ENOUGH_ROWS:
+        return
+    advice = "do gold and the prompt's labels mean the same, and does `gold` name the right column?"
+    if all(p.score == 0 for p in answers):
+        yield f"teacher: wrong on all {len(answers)} rows: {advice}"
+    elif evidence.labels is not None and (z := _z_of_chance(answers)) < _WORSE_THAN_CHANCE_Z:
+        right = sum(p.correct for p in answers)
+        yield f"teacher: right on {right} of {len(answers)} rows, fewer than by chance (z = {z:.1f}): {advice}"
+
+
+def _z_of_chance(answers: Sequence[Prediction]) -> float:
+    n = len(answers)
+    said, wanted = (Counter(dump_canonical(getattr(p, side)) for p in answers) for side in ("parsed", "reference"))
+    expected = sum(count * wanted[label] for label, count in said.items()) / n**2
+    if not 0 < expected < 1:
+        return 0.0
+    return (sum(p.correct for p in answers) / n - expected) / math.sqrt(expected * (1 - expected) / n)
+
+
+def _check_variety(evidence: Evidence) -> Iterator[str]:
+    """Rows that all want the same label cannot tell a good student from one that always says it."""
+    wanted = {dump_canonical(p.reference) for p in evidence.predictions.get("student", ())}
+    n = len(evidence.expected)
+    if evidence.labels is not None and len(evidence.labels) > 1 and len(wanted) == 1 and n >= _ENOUGH_ROWS:
+        labels = len(evidence.labels)
+        yield f"all {n} held-out rows want the same answer, {min(wanted)}, of {labels} labels: hold out others"

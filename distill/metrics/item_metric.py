@@ -63,6 +63,8 @@ class ItemMetric:
             return Score(self.name, mean, low, high, n, self.unit)
         if n < 2 or np.ptp(values) == 0:
             return self._constant(mean, n)
+        if clusters is not None and len(set(clusters)) < 2:
+            return Score(self.name, self.factor * mean, None, None, n, self.unit, "all examples are of one cluster")
         low, high = mean_interval(estimate_mean(values, clusters), confidence)
         if self.bounds is not None:
             low, high = max(low, self.bounds[0]), min(high, self.bounds[1])
@@ -106,7 +108,7 @@ def mean_by_example(
 def _proportion_interval(values: Floats, clusters: list[str] | None, confidence: float) -> tuple[float, float]:
     """Return Wilson's interval; over repeated clusters on n / design effect rows (Korn & Graubard 1998)."""
     n = len(values)
-    if clusters is None or len(set(clusters)) < 2:
+    if clusters is None:
         return wilson_interval(float(values.sum()), n, confidence)
     effect = design_effect(values, clusters)
     if effect.clusters < MIN_CLUSTERS:

@@ -105,12 +105,25 @@ def parse_chat(body: bytes) -> ChatBody:
         raise WireError(400, "the body is not JSON", "invalid_json") from error
     if not isinstance(data, dict):
         raise WireError(400, "the body must be a JSON object", "invalid_request")
+    if _has_half_a_pair(data, body):
+        raise WireError(400, "the body holds half a surrogate pair, which is not text", "invalid_request")
     try:
         return ChatBody.model_validate(data)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"])[:200]
         raise WireError(400, f"{where}: {first['msg']}", "invalid_request", where) from error
+
+
+def _has_half_a_pair(data: object, body: bytes) -> bool:
+    """Say whether a text cannot be written as UTF-8: it would fail in the student, and take its batch along."""
+    if b"\\u" not in body:
+        return False
+    try:
+        json.dumps(data, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def describe_error(error: WireError) -> dict[str, Json]:

@@ -141,4 +141,4 @@ def read_parity(evaluated: Path) -> dict[str, Measured]:
     return dict.fromkeys(("student", "cascade"), Measured(lowest, lowest, lowest))
 
 
-GATE = Stage("gate", 6, run_gate)
+GATE = Stage("gate", 7, run_gate)

@@ -78,7 +78,12 @@ def score_systems(
         }
         for value, ids in slices_of(evidence).items()
     }
-    return {"systems": systems, "slices": slices, "errors": trace_errors(evidence.predictions, evidence.reference)}
+    return {
+        "reference": evidence.reference,
+        "systems": systems,
+        "slices": slices,
+        "errors": trace_errors(evidence.predictions, evidence.reference),
+    }
 
 
 def _cost_score(cost: Measured, n: int) -> Score:

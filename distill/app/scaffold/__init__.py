@@ -21,6 +21,8 @@ TEMPLATES: dict[str, str] = {
 """Template -> what it is for."""
 
 SCHEMA_FILE = "distill.schema.json"
+SAMPLE_INPUT, SAMPLE_ANSWER = "text", "intent"
+"""Columns of `sample_rows`."""
 _NAME_MARK = "@NAME@"
 
 
@@ -42,6 +44,11 @@ def scaffold(directory: Path, template: str) -> list[Path]:
     for name, text in contents.items():
         (directory / name).write_text(text, encoding="utf-8")
     return [directory / name for name in sorted(contents)]
+
+
+def sample_rows() -> Path:
+    """Return the messages and intents of the template `classify`: what a teacher knows that was given nothing."""
+    return Path(str(files(__name__).joinpath("templates", "classify", "rows.jsonl")))
 
 
 def _fill(entry: Traversable, directory: Path) -> str:

@@ -170,3 +170,44 @@ def test_load_run_gives_tables_and_decisions(project) -> None:
     assert distill.load_run("r1", project.runs_dir).id == "r1"
     with pytest.raises(UsageError, match="it has: none"):
         run.table("evaluate", "predictions")
+
+
+def test_a_gates_word_that_was_edited_is_not_believed(project, cli) -> None:
+    path = project.add_run("r1", "hold") / "gate.json"
+    path.write_text(path.read_text().replace("hold", "promote"))
+    shown = cli("gate", "r1", "--runs-dir", project.runs_dir)
+    assert shown.code == 7
+    assert "differs from what the gate wrote" in shown.err
+    path.write_text("{")
+    assert cli("gate", "r1", "--runs-dir", project.runs_dir).code == 7
+
+
+def test_a_run_is_found_by_its_config_whatever_the_files_name(project, cli, tmp_path: Path) -> None:
+    directory = project.add_run("r1")
+    (directory.parent / "latest").symlink_to(directory.name)
+    (tmp_path / "distill.yaml").write_text("name: demo\n")
+    for reference in (tmp_path / "distill.yaml", "demo", "demo.yaml"):
+        assert cli("gate", f"{reference}@latest", "--runs-dir", project.runs_dir, "--json").code == 0
+    (tmp_path / "distill.yaml").write_text("name: other\n")
+    failed = cli("gate", f"{tmp_path / 'distill.yaml'}@latest", "--runs-dir", project.runs_dir, "--json")
+    assert (failed.code, "no run named 'other'" in failed.err) == (2, True)
+
+
+def test_the_history_of_a_channel_that_is_not_there_is_a_usage_error_that_names_those_that_are(project, cli) -> None:
+    project.add_run("r1")
+    cli("promote", "r1", "--runs-dir", project.runs_dir)
+    failed = cli("channels", "prodution", "--state-dir", project.state_dir)
+    assert (failed.code, "there are: production" in failed.err) == (2, True)
+
+
+def test_agreement_with_the_teacher_is_not_called_accuracy(project, cli) -> None:
+    directory = project.add_run("r1")
+    scores = json.loads((directory / "scores.json").read_text())
+    (directory / "scores.json").write_text(json.dumps({**scores, "reference": "teacher"}))
+    (row,) = json.loads(cli("runs", "--runs-dir", project.runs_dir, "--json").out)["runs"]
+    assert row["metric"] == "agreement"
+
+
+@pytest.mark.parametrize("amount", ["nan", "inf", "-1"])
+def test_a_budget_that_is_no_amount_is_refused(amount: str, cli) -> None:
+    assert cli("run", "x.yaml", "--budget", amount).code == 2

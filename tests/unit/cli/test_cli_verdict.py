@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from distill.cli.verdict import print_gate
+from distill.cli.verdict import make_scores_table, print_gate
 
 RULE = {
     "metric": "accuracy", "of": "cascade", "outcome": "pass", "policy": "block", "slice": None, "n": 960, "reason": "",
@@ -35,3 +35,10 @@ def test_a_difference_keeps_its_sign() -> None:
     text = printed(rule="non_inferiority", margin=0.02)
     assert "-0.010 [-0.020, +0.000]" in text
     assert "margin 0.02" in text
+
+
+def test_scores_against_the_teachers_own_answers_are_called_agreement() -> None:
+    systems = {"student": {"accuracy": {"value": 0.9}}}
+    titles = [[column.header for column in make_scores_table({"reference": reference, "systems": systems}).columns]
+              for reference in ("gold", "teacher")]  # fmt: skip
+    assert titles == [["system", "accuracy"], ["system", "agreement"]]

@@ -83,3 +83,49 @@ def test_all_mistakes_come_at_once_each_with_its_place(tmp_path: Path) -> None:
 
 def test_a_pasted_key_is_never_repeated(tmp_path: Path) -> None:
     assert "sk-abc" not in "\n".join(mistakes(tmp_path / "c.yaml", BAD, "teacher.model=sk-abcdefghijklmnopqrstuvwx"))
+
+
+SOUND = """\
+name: sound
+task: {output: label, labels: [a, b], user: "{{ text }}"}
+data: {source: x.jsonl, heldout: {size: 5}}
+teacher: {model: gpt-5.4-2026-03-05}
+filters: [parseable, FILTER]
+student: {kind: classifier, base: {hidden_size: 16}}
+gate: {rules: [RULE]}
+"""
+PASSING = "{metric: accuracy, versus: teacher, margin: 0.02}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("{near_duplicate: {treshold: 0.8}}", "5:40: filters[1].near_duplicate.treshold: unknown key (did you mean"),
+        ("{near_duplicate: {threshold: 1.8}}", "5:51: filters[1].near_duplicate.threshold: must be <= 1, not 1.8"),
+        ("near_duplicat", "5:22: filters[1]: no filter 'near_duplicat' (did you mean 'near_duplicate'?)"),
+    ],
+)
+def test_a_mistake_in_a_filters_option_is_named_where_it_stands(text: str, expected: str, tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path / "c.yaml", SOUND.replace("FILTER", text).replace("RULE", PASSING))
+    assert found.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        ("{metric: accuracy, versus: teacher, margin: 1.0}", "gate.rules[0].margin: 1 allows everything"),
+        ("{metric: failure_rate, max: 1}", "gate.rules[0].max: 1 allows everything"),
+        ("{metric: accuracy, min: 0}", "gate.rules[0].min: 0 allows everything"),
+    ],
+)
+def test_a_bound_that_every_student_meets_is_no_rule(rule: str, expected: str, tmp_path: Path) -> None:
+    (found,) = mistakes(tmp_path / "c.yaml", SOUND.replace("FILTER", "finished").replace("RULE", rule))
+    assert expected in found
+
+
+def test_a_gate_none_of_whose_rules_blocks_is_warned_of_before_it_costs(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text(
+        SOUND.replace("FILTER", "finished").replace("RULE", PASSING[:-1] + ", policy: warn}")
+    )
+    (warning,) = load_config(tmp_path / "c.yaml", (), {}).warnings
+    assert "can only be inconclusive" in str(warning)

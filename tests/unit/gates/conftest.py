@@ -13,10 +13,12 @@ from distill.records.prediction import Prediction
 
 def make_predictions(system: str, right: Sequence[bool], **fields: object) -> list[Prediction]:
     def one(i: int, ok: bool) -> Prediction:
+        wanted, other = ("a", "b") if i % 3 else ("b", "a")
+        said = wanted if ok else other
         values: dict[str, object] = {
-            "id": f"r{i:05d}", "system": system, "repeat": 0, "text": "a" if ok else "b", "parsed": "a" if ok else "b",
+            "id": f"r{i:05d}", "system": system, "repeat": 0, "text": said, "parsed": said,
             "correct": ok, "score": float(ok), "confidence": 0.9, "error_kind": None, "latency_ms": 5.0,
-            "input_tokens": 1, "output_tokens": 1, "cost_usd": 0.001, "reference": "a",
+            "input_tokens": 1, "output_tokens": 1, "cost_usd": 0.001, "reference": wanted,
             "slices": {"channel": "chat" if i % 2 else "mail"},
         }  # fmt: skip
         return Prediction(**{**values, **fields})  # type: ignore[arg-type]

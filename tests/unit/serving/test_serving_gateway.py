@@ -263,3 +263,12 @@ def test_the_monitors_policy_applies_to_its_version_only(tmp_path: Path) -> None
         path.write_text(json.dumps({"version": version, "threshold_add": 0.2, "shadow_rate": 0.5}))
         apply_policy(gateway, tmp_path)
         assert (gateway.threshold_add, gateway.shadow_rate) == want
+
+
+def test_half_a_surrogate_pair_is_refused_before_it_spoils_a_batch() -> None:
+    half, whole = (
+        b'{"model": "m", "messages": [{"role": "user", "content": "%s"}]}' % s for s in (b"\\ud800", b"\\ud83d\\ude00")
+    )
+    with pytest.raises(WireError, match="surrogate"):
+        parse_chat(half)
+    assert parse_chat(whole).conversation()[0].content == "\N{GRINNING FACE}"
