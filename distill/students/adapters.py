@@ -19,15 +19,19 @@ _NOT_ADAPTED = r".*\b(pooler|lm_head|score|classifier)\b.*"
 
 
 def adapt(model: PreTrainedModel, lora: LoraConfig | None, base: ResolvedBase) -> PreTrainedModel | peft.PeftModel:
-    """Wrap `model` so that only what `lora` names is trained; None trains every parameter.
+    """Wrap `model` so that only what `lora` names is trained; None trains all that has a part in answers.
 
-    The output head is never adapted (`modules_to_save=["lm_head"]` would untie tied embeddings).
+    An encoder's own pooler has none, and several processes would wait for its gradient. The output head is never
+    adapted (`modules_to_save=["lm_head"]` would untie tied embeddings).
 
     Raises:
         ConfigError: the targets name no module of this base, or the variant cannot run here.
     """
     if lora is None:
         model.requires_grad_(True)
+        for name, module in model.named_modules():
+            if name.rpartition(".")[2] == "pooler":
+                module.requires_grad_(False)
         return model
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     settings = peft.LoraConfig(

@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from distill.errors import StoreError
 from distill.records.json import list_leaves
@@ -115,6 +116,18 @@ def verify(checkpoint: Path, identity: TrainingIdentity) -> None:
         old, new = settings.get(name), identity.settings.get(name)
         if old != new:
             raise _refuse(checkpoint, f"student.{name} changed{_say_change(old, new)}")
+
+
+def check_sharded(checkpoint: Path, optimizer: Mapping[str, Any], *, sharded: bool) -> None:
+    """Check that an optimizer's state was written by a training that was sharded, or was not, like this one.
+
+    Raises:
+        StoreError: it was the other kind; a sharded training names parameters, an unsharded one numbers them.
+    """
+    named = any(isinstance(name, str) for group in optimizer["param_groups"] for name in group["params"])
+    if named != sharded:
+        was, now = ("sharded (FSDP=1)", "not sharded")[:: 1 if named else -1]
+        raise _refuse(checkpoint, f"it was written by a training that was {was}, and this one is {now}")
 
 
 def _check_whole(checkpoint: Path, path: Path, digest: str | None, what: str) -> None:

@@ -14,6 +14,7 @@ from torch.nn import functional
 from distill.errors import ConfigError, Problem
 from distill.students.config import ObjectiveConfig, StudentConfig
 from distill.students.losses import label_loss_sum, multi_label_loss_sum
+from distill.students.sharding import name_layers
 from distill.students.trainer import Batch, LossSum
 
 
@@ -24,6 +25,7 @@ class ClassifierModel(nn.Module):
         """Wrap `encoder` (width `hidden`); the head starts at zero, so the first prediction is uniform."""
         super().__init__()
         self.encoder = encoder
+        self._no_split_modules = name_layers(encoder)
         self.head = nn.Linear(hidden, labels)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)

@@ -40,7 +40,8 @@ class Conductor(TrainerCallback):
         control.should_evaluate = ends_epoch and self.validates
         control.should_save = step < steps and (step % save_every == 0 or control.should_evaluate)
         control.should_log = step % save_every == 0 or ends_epoch
-        self._report(step, steps)
+        if state.is_world_process_zero:
+            self._report(step, steps)
 
     def on_evaluate(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         losses = [entry["eval_loss"] for entry in state.log_history if "eval_loss" in entry]

@@ -36,6 +36,16 @@ class Job:
     work_dir: Path
 
 
+@dataclass(slots=True)
+class _Crew:
+    """What this process knows of the others. `training`: they are in the middle of one, or were when it failed."""
+
+    training: bool = False
+
+
+_CREW = _Crew()
+
+
 def train_together(job: Job, output_dir: Path, on_progress: OnProgress | None = None) -> TrainingReport:
     """Train in this process, and in all the others that its launcher started; only this one writes `output_dir`.
 
@@ -43,9 +53,13 @@ def train_together(job: Job, output_dir: Path, on_progress: OnProgress | None = 
         DataError: a lesson cannot be used, or none is left.
         ConfigError: the base cannot be resolved.
     """
-    if count_processes() > 1:
-        _tell(job)
-    return _train(job, output_dir, on_progress)
+    if count_processes() == 1:
+        return _train(job, output_dir, on_progress)
+    _tell(job)
+    _CREW.training = True  # and stays so where that fails
+    report = _train(job, output_dir, on_progress)
+    _CREW.training = False
+    return report
 
 
 def follow() -> None:
@@ -62,8 +76,12 @@ def follow() -> None:
 
 
 def dismiss() -> None:
-    """Tell the others that there is no more to train; without others, do nothing."""
-    if count_processes() > 1:
+    """Tell the others that there is no more to train; without others, do nothing.
+
+    Nor after a training that failed: the others then wait for this process in the middle of it, where they would take
+    a word for a gradient. Their launcher ends them when this process ends.
+    """
+    if count_processes() > 1 and not _CREW.training:
         _tell(None)
         dist.destroy_process_group()
 

@@ -35,7 +35,7 @@ def estimate_memory_bytes(
     wide = 1 if placement.autocast is not None else 2
     peak = 0.0
     for rows in plan.batches:
-        longest = max(lengths[row] for row in rows)
+        longest = max((lengths[row] for row in rows), default=0)
         per_token = hidden * (34 + 5 * heads * longest / hidden) * wide
         peak = max(peak, longest * len(rows) * per_token * layers)
     return int(weights + trained + peak)
@@ -46,7 +46,7 @@ def estimate_seconds(model: nn.Module, lengths: Sequence[int], plan: BatchPlan, 
 
     FLOPs are 4 per weight and token, and 2 more for each trained weight.
     """
-    tokens = sum(max(lengths[row] for row in rows) * len(rows) for rows in plan.batches)
+    tokens = sum(max(lengths[row] for row in rows) * len(rows) for rows in plan.batches if rows)
     matrices = [p for name, p in model.named_parameters() if p.dim() == 2 and "embed" not in name]
     frozen = sum(p.numel() for p in matrices)
     trained = sum(p.numel() for p in matrices if p.requires_grad)

@@ -30,7 +30,6 @@ from distill.students.config import StudentConfig, TinyModelConfig
 from distill.students.manifest import StudentManifest
 from distill.students.quantised import check_widths, dequantise, is_quantised, quantise_on_load
 from distill.students.tiny import Family, build_tiny
-from distill.students.trainable import make_whole
 
 TINY_BASE_FOLDER = "base"
 _CLASSES: dict[Family, Any] = {
@@ -126,7 +125,6 @@ def load_weights(directory: Path, foundation: Foundation, *, merge: bool) -> Pre
 
 def save_weights(model: nn.Module, directory: Path) -> None:
     """Write the adapter (PEFT's layout), or the whole model where everything was trained."""
-    make_whole(model)
     if isinstance(model, peft.PeftModel):
         model.save_pretrained(str(directory), save_embedding_layers=False)
     else:

@@ -16,6 +16,7 @@ from distill.students.config import ObjectiveConfig
 from distill.students.full_targets import FullTargets
 from distill.students.head_loss import Head, RowLoss, sum_head_loss, sum_logit_loss
 from distill.students.lm_rows import IGNORED
+from distill.students.sharding import name_layers
 from distill.students.sparse_targets import SparseTargets, hard_targets
 from distill.students.trainer import Batch, LossSum
 
@@ -43,7 +44,7 @@ class CausalModel(nn.Module):
         self.lm = lm
         self.objective = objective
         self._teacher = (teacher,)
-        self._no_split_modules = getattr(bare(lm), "_no_split_modules", None)
+        self._no_split_modules = name_layers(lm)
 
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch as `LmRows.collate` makes it."""

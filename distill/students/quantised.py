@@ -7,7 +7,6 @@ so that a student trained on a GPU stands on the same values wherever it is read
 from __future__ import annotations
 
 import importlib.util
-import os
 from typing import Any, cast
 
 import torch
@@ -17,6 +16,7 @@ from transformers.utils import logging as transformers_logging
 
 from distill.errors import ConfigError, MissingExtraError, Problem
 from distill.students.config import StudentConfig
+from distill.students.sharding import is_asked_for
 
 BLOCK = 64
 """Weights that share a scale. bitsandbytes 0.50.2 reads rows that are no multiple of it wrongly on a CPU (measured)."""
@@ -36,7 +36,7 @@ def quantise_on_load() -> dict[str, Any]:
     """
     if importlib.util.find_spec("bitsandbytes") is None:
         raise MissingExtraError("bitsandbytes", "qlora")
-    if os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true"):
+    if is_asked_for():
         message = "qlora cannot be sharded (FSDP=1): a base in 4 bits is small; use several processes without FSDP"
         raise ConfigError([Problem("", "student.lora.variant", message)])
     four_bits = BitsAndBytesConfig(

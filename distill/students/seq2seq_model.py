@@ -21,6 +21,7 @@ from transformers.modeling_outputs import BaseModelOutput
 from distill.students.config import ObjectiveConfig
 from distill.students.lm_model import bare
 from distill.students.seq2seq_rows import IGNORED
+from distill.students.sharding import name_layers
 from distill.students.trainer import Batch, LossSum
 
 
@@ -32,6 +33,7 @@ class Seq2SeqModel(nn.Module):
         super().__init__()
         self.lm = lm
         self.objective = objective
+        self._no_split_modules = name_layers(lm)
 
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch (keys as `Seq2SeqRows.collate` says)."""
@@ -57,15 +59,17 @@ class Seq2SeqModel(nn.Module):
         return cast("Tensor", output.logits)
 
     def _decode(self, task: str, batch: Batch, hidden_BTH: Tensor) -> Tensor:
-        """Return the mean cross-entropy of one task per row, 0 for rows without it."""
+        """Return the mean cross-entropy of one task per row, 0 for rows without it.
+
+        Without any such row one is decoded all the same: a sharded decoder runs in every process or in none.
+        """
         targets_BU = batch[f"{task}_targets"]
         supervised_BU = targets_BU != IGNORED
         some_B = supervised_BU.any(1)
         loss_B = torch.zeros(len(targets_BU), device=targets_BU.device)
-        if not some_B.any():
-            return loss_B
+        some_B[0] |= ~some_B.any()
         logits_BUV = self.decode(hidden_BTH[some_B], batch["mask"][some_B], batch[f"{task}_ids"][some_B])
         loss_BU = functional.cross_entropy(
             logits_BUV.float().transpose(1, 2), targets_BU[some_B], ignore_index=IGNORED, reduction="none"
         )
-        return loss_B.masked_scatter(some_B, loss_BU.sum(1) / supervised_BU[some_B].sum(1))
+        return loss_B.masked_scatter(some_B, loss_BU.sum(1) / supervised_BU[some_B].sum(1).clamp_min(1))

@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
+from distill.students.sharding import gather, settle
+
 
 def list_trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
     """Return the parameters that are trained, by name, in the model's order."""
@@ -18,7 +20,12 @@ def list_trainable(model: nn.Module) -> list[tuple[str, nn.Parameter]]:
 
 def write_trainable(model: nn.Module, path: Path, *, main: bool) -> None:
     """Write the trained parameters to `path`, whole or not at all. Every process calls it; the main one writes."""
-    values = {name: gather(p).cpu().contiguous() for name, p in list_trainable(model)}
+    settle(model)
+    values: dict[str, Tensor] = {}
+    for name, parameter in list_trainable(model):
+        value = gather(parameter)
+        if main:
+            values[name] = value.cpu().contiguous()
     if main:
         draft = path.with_suffix(".draft")
         save_file(values, draft)
@@ -27,30 +34,11 @@ def write_trainable(model: nn.Module, path: Path, *, main: bool) -> None:
 
 def read_trainable(model: nn.Module, path: Path) -> None:
     """Put the parameters that `write_trainable` wrote into the model."""
+    settle(model)
     saved = load_file(path)
     with torch.no_grad():
         for name, parameter in list_trainable(model):
             parameter.copy_(_spread(saved[name], parameter))
-
-
-def gather(parameter: Tensor) -> Tensor:
-    """Return a parameter's whole value; where it is sharded, every process has to call this."""
-    value = parameter.detach()
-    return value.full_tensor() if isinstance(value, DTensor) else value
-
-
-def make_whole(model: nn.Module) -> None:
-    """Replace sharded parameters by whole ones on the CPU, to be saved. The model cannot be run afterwards.
-
-    Every process has to call this. Tied parameters stay tied.
-    """
-    made: dict[int, nn.Parameter] = {}
-    for module in model.modules():
-        for name, parameter in list(module.named_parameters(recurse=False, remove_duplicate=False)):
-            if isinstance(parameter.detach(), DTensor):
-                if id(parameter) not in made:
-                    made[id(parameter)] = nn.Parameter(gather(parameter).cpu(), parameter.requires_grad)
-                module.register_parameter(name, made[id(parameter)])
 
 
 def _spread(value: Tensor, like: nn.Parameter) -> Tensor:

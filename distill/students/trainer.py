@@ -6,6 +6,7 @@ optimizer step (all micro-batches, all processes), so accumulation and world siz
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import shutil
@@ -26,8 +27,7 @@ from torch.distributed.checkpoint.state_dict import (
 from torch.utils.data import DataLoader
 from transformers import PrinterCallback, Trainer, TrainingArguments
 
-from distill.errors import ConfigError, Problem
-from distill.students import checkpoints
+from distill.students import checkpoints, sharding
 from distill.students.batching import BatchPlan, pack_sorted, plan_batches
 from distill.students.checkpoints import TrainingIdentity
 from distill.students.conductor import Conductor
@@ -107,9 +107,9 @@ def fit(
     Raises:
         StoreError: the work directory holds a checkpoint that is damaged or of another training.
         DataError: the loss is not finite.
-        ConfigError: a tracker cannot be used, or sharding was asked for on a CPU.
+        ConfigError: a tracker cannot be used, or sharding was asked for where it is not done.
     """
-    check_sharding(setting.placement)
+    sharding.check_settings()
     setting.work_dir.mkdir(parents=True, exist_ok=True)
     trainer = StudentTrainer(model, train, validation, plan, config, setting, on_progress)
     newest = checkpoints.find_newest(setting.work_dir)
@@ -119,6 +119,7 @@ def fit(
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     seconds = time.perf_counter() - start
     trainer.restore_best()
+    sharding.make_whole(model)
     history = tuple(_numbers(entry) for entry in trainer.state.log_history)
     tokens = sum(train.lengths[row] for batch in plan.batches for row in batch)
     return FitResult(trainer.state.global_step, tokens, seconds, trainer.best_validation_loss, history)
@@ -157,6 +158,7 @@ class StudentTrainer(Trainer):
             ],
         )
         self.loss_is_scaled_for_ga = True
+        self._set_up_sharding(setting.placement)
         self.remove_callback(PrinterCallback)
         self.identity = TrainingIdentity(
             data=train.digest,
@@ -168,6 +170,25 @@ class StudentTrainer(Trainer):
             trainable=", ".join(f"{name}{list(p.shape)}" for name, p in list_trainable(model)),
             settings=checkpoints.list_settings(config),
         )
+
+    def _set_up_sharding(self, placement: Placement) -> None:
+        """Let a sharded model compute as a whole one does.
+
+        Raises:
+            ConfigError: sharding was asked for, and accelerate would leave the model whole without a word.
+        """
+        self.sharded_autocast = placement if self.is_fsdp_enabled and placement.autocast is not None else None
+        if self.is_fsdp_enabled:
+            cast("Any", self.accelerator.state.fsdp_plugin).mixed_precision_policy = sharding.choose_precision()
+        elif sharding.is_asked_for() and count_processes() > 1:
+            raise sharding.refuse_unsharded()
+
+    def compute_loss_context_manager(self) -> contextlib.ExitStack:
+        """Return the context of a forward pass: of a sharded model, accelerate leaves autocast out."""
+        stack = contextlib.ExitStack()
+        if self.sharded_autocast is not None:
+            stack.enter_context(torch.autocast(self.sharded_autocast.device.type, self.sharded_autocast.autocast))
+        return stack
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Return the plan's micro-batches, collated."""
@@ -289,10 +310,14 @@ class StudentTrainer(Trainer):
 
     def _load_optimizer_and_scheduler(self, checkpoint: str | None) -> None:
         if checkpoint is None or not self.is_fsdp_enabled:
+            if checkpoint is not None:
+                state = torch.load(Path(checkpoint) / "optimizer.pt", weights_only=True, mmap=True)
+                checkpoints.check_sharded(Path(checkpoint), state, sharded=False)
             super()._load_optimizer_and_scheduler(checkpoint)
             return
-        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        whole = StateDictOptions(full_state_dict=True)
         state = torch.load(Path(checkpoint) / "optimizer.pt", weights_only=True)
+        checkpoints.check_sharded(Path(checkpoint), state, sharded=True)
         set_optimizer_state_dict(cast("nn.Module", self.model), self._inner_optimizer(), state, options=whole)
         schedule = torch.load(Path(checkpoint) / "scheduler.pt", weights_only=True)
         cast("Any", self.lr_scheduler).load_state_dict(schedule)
@@ -320,18 +345,6 @@ def collate(teaching: TeachingSet, rows: Sequence[int]) -> Batch:
 def count_processes() -> int:
     """Return how many processes train together, as their launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def check_sharding(placement: Placement) -> None:
-    """Refuse FSDP on several CPU processes: accelerate would leave the model whole in each and say nothing.
-
-    Raises:
-        ConfigError: it was asked for.
-    """
-    wanted = os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true")
-    if wanted and placement.device.type == "cpu" and count_processes() > 1:
-        message = "FSDP shards models over GPUs only, and this training is on CPUs; leave FSDP=1 out"
-        raise ConfigError([Problem("", "runtime.device", message)])
 
 
 def build_arguments(config: StudentConfig, plan: BatchPlan, setting: Setting) -> TrainingArguments:

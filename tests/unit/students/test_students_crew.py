@@ -20,7 +20,8 @@ from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
 from distill.students import has_followers, is_follower
-from distill.students.trainable import gather, make_whole, read_trainable, write_trainable
+from distill.students.sharding import gather, make_whole, settle
+from distill.students.trainable import read_trainable, write_trainable
 
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
@@ -71,12 +72,26 @@ def test_sharded_weights_are_written_whole_and_read_back(sharded: nn.Module, tmp
     assert torch.equal(gather(sharded[0].weight), saved["0.weight"])
 
 
-def test_sharded_model_is_made_whole_for_saving(sharded: nn.Module):
-    value = gather(sharded[0].weight).clone()
+def test_sharded_model_is_made_whole_and_runs_as_before(sharded: nn.Module):
+    value, given = gather(sharded[0].weight).clone(), torch.randn(2, 4)
+    expected = sharded(given)
     make_whole(sharded)
     assert not any(isinstance(p.detach(), DTensor) for p in sharded.parameters())
+    assert type(sharded) is nn.Sequential
     assert torch.equal(sharded[0].weight, value)
+    assert torch.equal(sharded[1](sharded[0](given)), expected)
     assert [p.requires_grad for p in sharded.parameters()] == [True, True, False, False]
+
+
+def test_weights_are_read_into_the_shards_even_while_copies_of_them_are_gathered(sharded: nn.Module, tmp_path: Path):
+    write_trainable(sharded, tmp_path / "w.safetensors", main=True)
+    with torch.no_grad():
+        sharded[0].weight.mul_(0)
+        sharded(torch.randn(2, 4))
+    assert not isinstance(sharded[0].weight.detach(), DTensor), "the outermost stay gathered without a backward pass"
+    read_trainable(sharded, tmp_path / "w.safetensors")
+    settle(sharded)
+    assert torch.equal(gather(sharded[0].weight), load_file(tmp_path / "w.safetensors")["0.weight"])
 
 
 @pytest.mark.parametrize(

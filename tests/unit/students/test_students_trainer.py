@@ -100,11 +100,3 @@ def test_tracker_that_is_not_installed_names_its_extra(tmp_path: Path, monkeypat
     monkeypatch.setattr("distill.students.trackers._MODULES", {"wandb": "no_such_module"})
     with pytest.raises(ConfigError, match=r"pip install 'distill\[wandb\]'"):
         train(tmp_path, make_set(0, 1.0), tracking=("wandb",))
-
-
-def test_sharding_over_cpu_processes_is_refused_instead_of_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
-    train(tmp_path / "alone", make_set(0, 1.0), epochs=1)
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    with pytest.raises(ConfigError, match="FSDP shards models over GPUs only"):
-        train(tmp_path / "two", make_set(0, 1.0))
