@@ -19,8 +19,8 @@ from distill.monitoring.check import check
 from distill.monitoring.config import MonitorConfig
 from distill.monitoring.health import Health
 from distill.records.live import CanaryRules
-from distill.serving.config import FallbackConfig, LogConfig, ServeConfig, UpstreamConfig
-from distill.serving.request_log import RequestLog
+from distill.serving.config import FallbackConfig, ServeConfig, UpstreamConfig
+from distill.serving.request_log import READING, RequestLog
 from distill.teachers.config import TeacherConfig
 from distill.teachers.prices import find_price
 
@@ -181,7 +181,7 @@ def check_channel(channel: str, state_dir: Path, config: MonitorConfig, place: P
     """
     if Channels(state_dir if place is None else place).read(channel) is None:
         raise UsageError(f"channel {channel!r} of {state_dir} points at nothing; promote a run first")
-    log = RequestLog(state_dir / "requests.db", LogConfig())
+    log = RequestLog(state_dir / "requests.db", READING)
     try:
         return check(channel, log, config, state_dir=state_dir, now=time.time(), place=place)
     finally:

@@ -11,9 +11,8 @@ from typing import Any, cast
 from distill.app.runs import resolve_run
 from distill.engine.channels import Channels
 from distill.errors import UsageError
-from distill.serving.config import LogConfig
 from distill.serving.export import ColumnNames, export_rows
-from distill.serving.request_log import RequestLog
+from distill.serving.request_log import READING, RequestLog
 
 DAY_S = 86_400.0
 
@@ -91,4 +90,4 @@ def _open(state_dir: Path) -> RequestLog:
     path = state_dir / "requests.db"
     if not path.is_file():
         raise UsageError(f"{path}: no request log here; `distill serve` writes it")
-    return RequestLog(path, LogConfig())
+    return RequestLog(path, READING)

@@ -14,13 +14,15 @@ from distill.engine.parquet import read_table
 from distill.engine.store import Store, translate_os_errors
 from distill.errors import UsageError
 from distill.records.json import Json
-from distill.reports import RunSummary, comparison_csv, render_comparison, runs_table
+from distill.reports import RunSummary, add_live, comparison_csv, render_comparison, runs_table
 
 PAGE_SUFFIXES = (".html", ".htm")
 
 
-def write_report(run: Run, output: Path) -> Path:
+def write_report(run: Run, output: Path, live: Sequence[Mapping[str, Json]] = ()) -> Path:
     """Write a run's report to `output`, from the report artifact (checked against its hashes); return `output`.
+
+    `live` are the live costs of versions of its student, which become a section at the end.
 
     Raises:
         UsageError: the run stopped before the report.
@@ -29,7 +31,8 @@ def write_report(run: Run, output: Path) -> Path:
     if "report" not in run.keys:
         raise UsageError(f"run {run.id} stopped before the report; run its config again without --until")
     source = Store(run.state_dir).verify("report", run.keys["report"]) / "report.html"
-    _write(output, source.read_text(encoding="utf-8"))
+    page = source.read_text(encoding="utf-8")
+    _write(output, add_live(page, live) if live else page)
     return output
 
 

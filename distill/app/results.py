@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
+from distill.app.live_costs import read_run_live_costs
 from distill.app.recost import rebuild_costs
 from distill.app.runs import Run, resolve_run
 from distill.costs import CascadePoint, LedgerEntry
@@ -105,6 +106,24 @@ class RunResults:
             StoreError: an artifact is damaged.
         """
         return rebuild_costs(self.run, changes or {})
+
+    def live_costs(
+        self, changes: Mapping[str, object] | None = None, *, days: float | None = None, channels: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Return what real traffic to this run's student cost and saved, a mapping per version (docs/costs.md).
+
+        Args:
+            changes: paths in the `costs` section to values, as `recost` takes them.
+            days: only requests of the last so many days.
+            channels: where channels are; default: the state directory.
+
+        Raises:
+            ConfigError: a path or value is wrong.
+            UsageError: there is no request log, or nothing of the run was ever served from it.
+            StoreError: a channel's history is damaged.
+        """
+        found = read_run_live_costs(self.run, place=channels, days=days, changes=changes)
+        return [dict(one.to_json()) for one in found]
 
     def _read(self, name: str) -> dict[str, Any]:
         return json.loads(self._find(name).read_text(encoding="utf-8"))

@@ -63,3 +63,47 @@ def stats(channel: str, state_dir: Path, *, as_json: bool) -> int:
     else:
         click.echo(f"no request of {channel!r} is logged", err=True)
     return 0
+
+
+@command.command()
+@click.argument("channel")
+@click.option("--days", type=click.FloatRange(min=0, min_open=True), help="Only requests of the last so many days.")
+@click.option("--version", metavar="CHANNEL@N", help="Only this version.")
+@click.option("--set", "changes", multiple=True, metavar="costs.a=b", help="Another value of the run's costs section.")
+@state_dir_option
+@runs_dir_option
+@channels_option
+@json_option
+def costs(
+    channel: str,
+    days: float | None,
+    version: str | None,
+    changes: tuple[str, ...],
+    state_dir: Path,
+    runs_dir: Path,
+    channels: str | None,
+    *,
+    as_json: bool,
+) -> int:
+    """What CHANNEL's traffic really cost, what the teacher alone would have, and when it pays back; per version.
+
+    \b
+    distill log costs production --days 7
+    distill log costs production --set costs.student.usd_per_hour=0.60
+    """
+    from distill.app.live_costs import read_changes, read_live_costs
+    from distill.cli.terminal import printable
+    from distill.reports.live import state_live
+
+    found = read_live_costs(
+        channel, state_dir=state_dir, runs_dir=runs_dir, place=channels, days=days, version=version,
+        changes=read_changes(changes),
+    )  # fmt: skip
+    if as_json:
+        print_json({"channel": channel, "versions": [one.to_json() for one in found]})
+        return 0
+    for one in found:
+        click.echo(printable(state_live(one.to_json())))
+        for warning in one.warnings:
+            click.echo(f"  {printable(warning)}")
+    return 0

@@ -106,8 +106,8 @@ def should_roll_back(health: Health) -> bool:
 
 
 def describe_health(health: Health) -> dict[str, object]:
-    """Return the health as the JSON object of `distill monitor --json`."""
-    return asdict(health)
+    """Return the health as a JSON object, without the tally behind its costs."""
+    return {name: value for name, value in asdict(health).items() if name != "spend"}
 
 
 def _pages(read: Callable[[int], Sequence[_Row]], after: int) -> list[Sequence[_Row]]:

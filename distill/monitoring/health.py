@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from distill.costs.live import LiveTally
 from distill.monitoring.config import MonitorConfig, RateConfig
 from distill.monitoring.drift import find_drift, find_parity
 from distill.monitoring.findings import Finding
@@ -19,13 +20,14 @@ Status = Literal["healthy", "unhealthy", "no_data"]
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The monitor's word. `actions` are what was done about it."""
+    """The monitor's word. `actions` are what was done about it; `spend` is what the version's traffic cost."""
 
     status: Status
     channel: str
     version: str
     findings: tuple[Finding, ...]
     actions: tuple[str, ...] = ()
+    spend: LiveTally = field(default_factory=LiveTally)
 
     def alarms(self) -> set[str]:
         """Return the signals that alarm."""
@@ -68,7 +70,7 @@ def judge_memory(channel: str, memory: Memory, config: MonitorConfig, now: float
     statuses = {finding.status for finding in findings}
     missing = any(finding.status == "no_data" for finding in findings if finding.signal in ("requests", "audits"))
     status: Status = "unhealthy" if "alarm" in statuses else "no_data" if missing else "healthy"
-    return Health(status, channel, memory.version, tuple(findings))
+    return Health(status, channel, memory.version, tuple(findings), spend=memory.spend)
 
 
 def judge_tally(signal: str, tally: Tally | None, rate: RateConfig) -> Finding:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from distill.costs.live import LiveTally, load_tally
 from distill.errors import MissingExtraError
 from distill.filters.language import LanguageConfig, open_judge
 from distill.monitoring.config import MonitorConfig, RateConfig
@@ -19,7 +20,7 @@ from distill.records.live import Audit, ServedRequest
 from distill.statistics.change import ShiryaevRoberts
 
 WIDTH = 512
-SCHEMA = 1
+SCHEMA = 2
 _WORD = re.compile(r"\w+")
 _MIN_LETTERS = 20
 
@@ -77,6 +78,7 @@ class Memory:
     last: Window = field(default_factory=Window)
     paged: tuple[str, ...] = ()
     paged_at: float = 0.0
+    spend: LiveTally = field(default_factory=LiveTally)
 
     @property
     def requests(self) -> int:
@@ -92,8 +94,10 @@ class Memory:
         """Take in rows of this version, oldest first, that were not taken in before."""
         limit = alarm_limit(config)
         for row in requests:
+            self.spend.add_request(row)
             self._add_request(row, config, limit)
         for audit in audits:
+            self.spend.add_audit(audit)
             self._add_audit(audit, config, limit)
 
     def _add_request(self, row: ServedRequest, config: MonitorConfig, limit: float) -> None:
@@ -162,7 +166,7 @@ def load_memory(path: Path, version: str) -> Memory:
             return Memory(version)
         body["tallies"] = {name: Tally(**values) for name, values in body["tallies"].items()}
         body["first"], body["last"] = Window(**body["first"]), Window(**body["last"])
-        body["paged"] = tuple(body["paged"])
+        body["paged"], body["spend"] = tuple(body["paged"]), load_tally(body["spend"])
         return Memory(**body)
     except FileNotFoundError:
         return Memory(version)

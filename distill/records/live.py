@@ -21,7 +21,8 @@ class ServedRequest:
 
     `time` is seconds since the epoch; `text` is the task's input, redacted, or None where text is not kept;
     `answer` is what the caller got; `student_answer` what the student said; `reason` is why the student's answer
-    was not taken (empty: it was); `side` is main or canary; `confidence` is None where the student gave none.
+    was not taken (empty: it was); `side` is main or canary; `confidence` is None where the student gave none;
+    `cost_usd` is what the teacher was paid, whoever answered: 0 where it was not asked, None where nobody knows.
     """
 
     request_id: str

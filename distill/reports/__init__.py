@@ -2,6 +2,7 @@
 
 from distill.reports.compare import RunSummary, comparison_csv, render_comparison, runs_table
 from distill.reports.from_tables import answer_rows, calibration_of, confusion_of
+from distill.reports.live import add_live
 from distill.reports.model import (
     AnswerRow,
     AskedAgain,
@@ -48,6 +49,7 @@ __all__ = [
     "SystemScore",
     "TeacherFacts",
     "TrainingPoint",
+    "add_live",
     "answer_rows",
     "calibration_of",
     "comparison_csv",

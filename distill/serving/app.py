@@ -93,10 +93,11 @@ class _Service:
             async with asyncio.timeout(self.gateway.config.request_timeout_s):
                 outcome = await self.gateway.answer(body.conversation(), request_id, key)
         except TimeoutError as error:
-            self._record_failure(body, request_id, start, 503, "timeout")
+            paid_usd = 0.0 if self.gateway.teacher is None else None  # it may have been asked
+            self._record_failure(body, request_id, start, WireError(503, "", "timeout", cost_usd=paid_usd))
             raise WireError(503, "no answer in time", "timeout", retry_after_s=1.0) from error
         except WireError as error:
-            self._record_failure(body, request_id, start, error.status, error.code)
+            self._record_failure(body, request_id, start, error)
             raise
         self._record(body, outcome, request_id, start)
         if outcome.answered_by == "student":
@@ -117,11 +118,12 @@ class _Service:
         if self.log is not None:
             self.log.add(record_answer(self.gateway, body, outcome, request_id, seconds * 1000))
 
-    def _record_failure(self, body: ChatBody, request_id: str, start: float, status: int, code: str) -> None:
-        self.telemetry.refused(status)
-        if self.log is not None and status >= 500:
+    def _record_failure(self, body: ChatBody, request_id: str, start: float, error: WireError) -> None:
+        self.telemetry.refused(error.status)
+        if self.log is not None and error.status >= 500:
             milliseconds = (time.perf_counter() - start) * 1000
-            self.log.add(record_failure(self.gateway, body, request_id, milliseconds, status, code))
+            failed = (milliseconds, error.status, error.code, error.cost_usd)
+            self.log.add(record_failure(self.gateway, body, request_id, *failed))
 
     async def list_models(self, request: Request) -> Response:
         self.check_key(request)

@@ -27,7 +27,8 @@ from distill.tasks.prompts import render_student, render_teacher
 class Outcome:
     """What the caller gets, and why. `reason` is empty when the student's answer was taken as it should be.
 
-    `version` is the version that was asked first and is judged by this; `model` is who answered.
+    `version` is the version that was asked first and is judged by this; `model` is who answered. `cost_usd` is what the
+    teacher was paid for it, whoever answered: 0 where it was not asked, None where nobody knows.
     """
 
     text: str
@@ -136,23 +137,23 @@ class Gateway:
 
     async def _fall_back(self, own: Outcome, arm: Arm, *, usable: bool) -> Outcome:
         """Ask the teacher; where that cannot be, a usable student answer stands and says why."""
-        taught, why = await self._ask_teacher(own, arm)
+        taught, why, paid_usd = await self._ask_teacher(own, arm)
         if taught is not None:
             return taught
         if not usable:
             wait = self.cap.retry_after_s() if why == "fallback_capped" else 1.0
             message = f"the student gave no valid answer ({own.reason}) and the teacher did not either ({why})"
-            raise WireError(503, message, "no_answer", retry_after_s=min(wait, 60.0))
-        return replace(own, reason=f"{own.reason},{why}")
+            raise WireError(503, message, "no_answer", retry_after_s=min(wait, 60.0), cost_usd=paid_usd)
+        return replace(own, reason=f"{own.reason},{why}", cost_usd=paid_usd)
 
-    async def _ask_teacher(self, own: Outcome, arm: Arm) -> tuple[Outcome | None, str]:
-        """Return the teacher's answer, or why there is none."""
+    async def _ask_teacher(self, own: Outcome, arm: Arm) -> tuple[Outcome | None, str, float | None]:
+        """Return the teacher's answer, or why there is none; and what was paid for it."""
         if self.teacher is None:
-            return None, "fallback_off"
+            return None, "fallback_off", 0.0
         messages = render_teacher(arm.student.task, own.columns)
         worst = self.teacher.worst_cost_usd(messages)
         if not self.cap.reserve(worst):
-            return None, "fallback_capped"
+            return None, "fallback_capped", 0.0
         real = worst  # a cancelled call may have been paid
         try:
             reply = await self.teacher.complete(messages)
@@ -160,13 +161,14 @@ class Gateway:
             real = cost or 0.0
         except TeacherError as error:
             real = 0.0 if error.kind != "timeout" else worst  # an answer that came too late is on the bill
-            return None, f"fallback_{error.kind}"
+            return None, f"fallback_{error.kind}", None if error.kind == "timeout" else 0.0
         finally:
             self.cap.settle(worst, real)
         if arm.task.parse(reply.text).error_kind is not None:
-            return None, "fallback_unparseable"
+            return None, "fallback_unparseable", cost
         model = reply.model or self.teacher.model
-        return replace(own, text=reply.text, answered_by="teacher", model=model, usage=reply.usage, cost_usd=cost), ""
+        taught = replace(own, text=reply.text, answered_by="teacher", model=model, usage=reply.usage, cost_usd=cost)
+        return taught, "", cost
 
     def _threshold(self, student: LoadedStudent) -> float | None:
         stored = student.threshold if self.config.threshold is None else self.config.threshold

@@ -37,9 +37,15 @@ def record_answer(
 
 
 def record_failure(
-    gateway: Gateway, body: ChatBody, request_id: str, latency_ms: float, status: int, code: str
+    gateway: Gateway,
+    body: ChatBody,
+    request_id: str,
+    latency_ms: float,
+    status: int,
+    code: str,
+    cost_usd: float | None,
 ) -> ServedRequest:
-    """Return the row of a request that nobody could answer."""
+    """Return the row of a request that nobody could answer; `cost_usd` is what the teacher was paid all the same."""
     return ServedRequest(
         request_id,
         gateway.clock(),
@@ -52,6 +58,7 @@ def record_failure(
         error_kind=code,
         reason=code,
         slices=body.metadata or {},
+        cost_usd=cost_usd,
     )
 
 

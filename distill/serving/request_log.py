@@ -31,6 +31,8 @@ _TABLES = {"requests": ServedRequest, "audits": Audit}
 _QUEUE_ROWS = 50_000
 _PRUNE_ROWS, _PRUNE_S, _IDLE_S = 10_000, 3600.0, 600.0
 _END = object()
+READING = LogConfig(retention_days=1e6, max_rows=2**62)
+"""The settings of who only reads: retention is the gateway's, and a look at the log deletes nothing."""
 
 
 class RequestLog:

@@ -44,7 +44,7 @@ class Telemetry:
         self.seconds.labels(outcome.answered_by).observe(seconds)
         if outcome.reason:
             self.reasons.labels(outcome.reason.partition(",")[0], outcome.side).inc()
-        if outcome.answered_by == "teacher" and outcome.cost_usd:
+        if outcome.cost_usd:
             self.spent.inc(outcome.cost_usd)
 
     def refused(self, status: int) -> None:

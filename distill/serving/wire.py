@@ -13,12 +13,19 @@ from distill.records.json import Json
 
 
 class WireError(Exception):
-    """A request that gets a 4xx or 503; the text is for the caller."""
+    """A request that gets a 4xx or 503; the text is for the caller, `cost_usd` what the teacher was paid."""
 
     def __init__(
-        self, status: int, message: str, code: str, param: str | None = None, retry_after_s: float | None = None
+        self,
+        status: int,
+        message: str,
+        code: str,
+        param: str | None = None,
+        retry_after_s: float | None = None,
+        cost_usd: float | None = 0.0,
     ) -> None:
         self.status, self.code, self.param, self.retry_after_s = status, code, param, retry_after_s
+        self.cost_usd = cost_usd
         super().__init__(message)
 
 

@@ -1,0 +1,168 @@
+"""What channels really cost: each version's request log, put beside the run that the version came from."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from distill.app.recost import make_scenario
+from distill.app.runs import Run, resolve_run
+from distill.costs import CostsConfig
+from distill.costs.live import LiveCosts, LiveTally, RunFigures, build_live_costs
+from distill.engine.channels import Channels
+from distill.errors import UsageError
+from distill.monitoring.health import Health
+from distill.serving.request_log import READING, RequestLog
+
+DAY_S = 86_400.0
+PAGE_ROWS = 20_000
+
+
+def read_live_costs(
+    channel: str,
+    *,
+    state_dir: Path,
+    runs_dir: Path,
+    place: Path | str | None = None,
+    days: float | None = None,
+    version: str | None = None,
+    changes: Mapping[str, object] | None = None,
+) -> list[LiveCosts]:
+    """Return the live costs of each version that a channel's log holds, in the order of their first request.
+
+    Args:
+        channel: the channel.
+        state_dir: where the request log is.
+        runs_dir: where the runs behind the versions are.
+        place: where channels are; default: the state directory.
+        days: only requests of the last so many days.
+        version: only this one (`channel@version`).
+        changes: paths in the `costs` section to other values.
+
+    Raises:
+        UsageError: there is no log, or nothing of the channel is in it.
+        ConfigError: a path or a value of `changes` is wrong.
+        StoreError: the channel's history is damaged.
+    """
+    since = 0.0 if days is None else time.time() - days * DAY_S
+    tallies = _tally(channel, state_dir, since, version)
+    if not tallies:
+        raise UsageError(f"no request of {version or channel!r} is in {state_dir / 'requests.db'}")
+    history = {entry.label: entry for entry in Channels(state_dir if place is None else place).history(channel)}
+    found: list[LiveCosts] = []
+    for label, tally in tallies.items():
+        run = _find_run(history[label].metadata if label in history else {}, runs_dir)
+        figures = read_figures(run, changes or {})
+        found.append(build_live_costs(label, None if run is None else run.id, tally, figures))
+    return found
+
+
+def read_run_live_costs(
+    run: Run,
+    *,
+    place: Path | str | None = None,
+    days: float | None = None,
+    changes: Mapping[str, object] | None = None,
+) -> list[LiveCosts]:
+    """Return the live costs of every version, of any channel, whose student is this run's and which was asked.
+
+    Raises:
+        UsageError: there is no request log, or nothing of the run was ever served from it.
+        ConfigError: a path or a value of `changes` is wrong.
+        StoreError: a channel's history is damaged.
+    """
+    channels = Channels(run.state_dir if place is None else place)
+    labels = [
+        (name, entry.label)
+        for name in channels.names()
+        for entry in channels.history(name)
+        if entry.metadata.get("run") == run.id
+    ]
+    since = 0.0 if days is None else time.time() - days * DAY_S
+    found: list[LiveCosts] = []
+    for name, label in labels:
+        for version, tally in _tally(name, run.state_dir, since, label).items():
+            found.append(build_live_costs(version, run.id, tally, read_figures(run, changes or {})))
+    if not found:
+        raise UsageError(f"no request to a student of run {run.id} is in {run.state_dir / 'requests.db'}")
+    return found
+
+
+def price_health(health: Health, *, state_dir: Path, runs_dir: Path, place: Path | str | None = None) -> LiveCosts:
+    """Return the live costs of the version that a monitor has just judged.
+
+    Raises:
+        StoreError: the channel's history is damaged.
+    """
+    history = Channels(state_dir if place is None else place).history(health.channel)
+    metadata = next((entry.metadata for entry in history if entry.label == health.version), {})
+    run = _find_run(metadata, runs_dir)
+    return build_live_costs(health.version, None if run is None else run.id, health.spend, read_figures(run, {}))
+
+
+def read_figures(run: Run | None, changes: Mapping[str, object]) -> RunFigures:
+    """Return what a run says of costs; without a run, or before its report, it is unknown.
+
+    Raises:
+        ConfigError: a path or a value of `changes` is wrong.
+    """
+    if run is None:
+        return RunFigures(make_scenario({}, changes) if changes else CostsConfig())
+    config = make_scenario(cast("Mapping[str, Any]", run.facts["config"]).get("costs") or {}, changes)
+    path = run.directory / "costs.json"
+    costs = cast("dict[str, Any]", json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return RunFigures(
+        config,
+        (costs.get("one_off") or {}).get("total_usd"),
+        (costs.get("student") or {}).get("throughput_per_s"),
+        (costs.get("teacher") or {}).get("per_1k_usd"),
+    )
+
+
+def read_changes(flags: Sequence[str]) -> dict[str, object]:
+    """Read `costs.path=value` flags; a value is YAML.
+
+    Raises:
+        UsageError: a flag has no value.
+    """
+    changes: dict[str, object] = {}
+    for flag in flags:
+        path, equals, text = flag.partition("=")
+        if not equals:
+            raise UsageError(f"--set {flag}: expected costs.PATH=VALUE")
+        changes[path.strip()] = yaml.safe_load(text)
+    return changes
+
+
+def _tally(channel: str, state_dir: Path, since: float, version: str | None) -> dict[str, LiveTally]:
+    path = state_dir / "requests.db"
+    if not path.is_file():
+        raise UsageError(f"{path}: no request log here; `distill serve` writes it")
+    log = RequestLog(path, READING)
+    tallies: dict[str, LiveTally] = {}
+    try:
+        after = 0
+        while page := log.requests(channel, since, after, version, PAGE_ROWS):
+            for row in page:
+                tallies.setdefault(row.version, LiveTally()).add_request(row)
+            after = page[-1].number
+        after = 0
+        while audits := log.audits(channel, since, after, version, PAGE_ROWS):
+            for audit in audits:
+                tallies.setdefault(audit.version, LiveTally()).add_audit(audit)
+            after = audits[-1].number
+    finally:
+        log.close()
+    return {label: tally for label, tally in tallies.items() if tally.requests}
+
+
+def _find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
+    try:
+        return resolve_run(str(metadata["run"]), runs_dir)
+    except (KeyError, UsageError):
+        return None
