@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -27,6 +27,23 @@ HIDDEN = {
     "sampled_tokens",
     "sampled_logprobs",
 }
+
+
+TELLING = {
+    "rejected": ("id", "teacher", "sample", "text", "answer", "filter", "reason", "evidence"),
+    "kept": ("id", "teacher", "sample", "text", "target", "gold_json", "rationale", "margin", "cost_usd"),
+    "regenerated": ("id", "teacher", "sample", "attempt", "answer", "filter", "reason", "evidence", "cost_usd"),
+    "completions": ("id", "teacher", "sample", "text", "rationale", "finish_reason", "error_kind", "output_tokens",
+                    "cost_usd"),
+    "predictions": ("id", "system", "repeat", "parsed", "correct", "score", "confidence", "error_kind", "latency_ms",
+                    "cost_usd", "text"),
+    **dict.fromkeys(("pool", "train", "validation", "heldout"),
+                    ("id", "text", "gold_json", "teacher_output", "group", "time", "slices")),
+}  # fmt: skip
+"""Table -> what one looks at first: which row, what went in, what came out, what became of it and why."""
+ALL = "all"
+_USUAL: dict[str, object] = {"teacher": 0, "sample": 0, "repeat": 0, "finish_reason": "stop"}
+"""Column -> the value that, where every row has it, says nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +72,26 @@ def inspect_stage(
     if name not in tables:
         raise UsageError(f"stage {stage!r} has no table {name!r}; it has: {', '.join(tables)}")
     data = read_table(tables[name])
-    shown = list(columns) if columns else [column for column in data.column_names if column not in HIDDEN]
+    visible = [column for column in data.column_names if column not in HIDDEN]
+    shown = data.column_names if columns == [ALL] else list(columns or visible)
     missing = [column for column in shown if column not in data.column_names]
     if missing:
         raise UsageError(f"table {name!r} has no column {missing[0]!r}; it has: {', '.join(data.column_names)}")
     matching = data.filter(parse_where(where, data.column_names)) if where else data
     rows = matching.select(shown).slice(0, limit).to_pylist()
     return View(name, cast("list[dict[str, Any]]", rows), matching.num_rows, data.num_rows)
+
+
+def choose_columns(view: View) -> list[str]:
+    """Return the telling columns of a view, without those that are empty, or the same as usual, in every row."""
+    names = list(view.rows[0]) if view.rows else []
+    wanted = [name for name in TELLING.get(view.table, names) if name in names]
+    return [name for name in wanted if any(_says_something(name, row) for row in view.rows)] or names
+
+
+def _says_something(name: str, row: Mapping[str, Any]) -> bool:
+    value, usual = row[name], row["id"] if name == "group" else _USUAL.get(name)
+    return value not in (None, "", []) and value != usual
 
 
 def _names(directory: Path) -> str:

@@ -15,7 +15,7 @@ from distill.cli.options import json_option, print_json, runs_dir_option
 @click.option("--table", help="Which of the stage's tables; default: the one with the reasons, else the first.")
 @click.option("--where", metavar="EXPR", help="Comparison on columns, e.g. \"reason == 'refusal' and sample == 0\".")
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Rows at most.")
-@click.option("--columns", help="Comma-separated columns to show.")
+@click.option("--columns", metavar="A,B|all", help="Columns to show; default: the telling ones.")
 @runs_dir_option
 @json_option
 def command(
@@ -35,16 +35,21 @@ def command(
     distill inspect quickstart@latest filter --where "reason == 'refusal'"
     distill inspect quickstart@latest evaluate --where "system == 'student' and correct == false"
     """
-    from distill.app.inspection import inspect_stage
+    from distill.app.inspection import choose_columns, inspect_stage
     from distill.app.runs import resolve_run
-    from distill.cli.verdict import make_console, rows_table
+    from distill.cli.rows import draw_rows
+    from distill.cli.verdict import make_console
 
     view = inspect_stage(
         resolve_run(run, runs_dir), stage, table, where, columns.split(",") if columns else None, limit
     )
     if as_json:
         print_json({"table": view.table, "matching": view.matching, "rows": view.rows})
-    else:
-        make_console().print(rows_table(view.rows))
-        click.echo(f"{len(view.rows)} of {view.matching} matching rows ({view.total} in {view.table})", err=True)
+        return 0
+    names = list(view.rows[0]) if columns and view.rows else choose_columns(view)
+    for line in draw_rows(view.rows, names, make_console().width):
+        click.echo(line)
+    left_out = len(view.rows[0]) - len(names) if view.rows else 0
+    more = f"; {left_out} more columns with --columns all" if left_out else ""
+    click.echo(f"{len(view.rows)} of {view.matching} matching rows ({view.total} in {view.table}){more}", err=True)
     return 0

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from distill.app.inspection import parse_where
+from distill.app.inspection import TELLING, View, choose_columns, parse_where
 from distill.errors import UsageError
+from distill.records.tables import TABLES
 
 TABLE = pa.table({"reason": ["refusal", "length", None], "sample": [0, 1, 2], "ok": [True, False, True]})
 
@@ -54,3 +55,34 @@ def test_any_text_is_an_expression_or_a_usage_error(text: str) -> None:
         pass
     except (pa.ArrowException, TypeError, ValueError, MemoryError, RecursionError) as error:
         raise AssertionError(f"{text!r} raised {error!r}") from error
+
+
+def view_of(table, *rows):
+    return View(table, list(rows), len(rows), len(rows))
+
+
+def test_the_telling_columns_leave_out_what_is_empty_or_as_usual():
+    row = {"id": "a", "teacher": 0, "sample": 0, "text": "hello", "finish_reason": "stop", "error_kind": None,
+           "model": "m", "output_tokens": 3, "cost_usd": 0.1}  # fmt: skip
+    assert choose_columns(view_of("completions", row)) == ["id", "text", "output_tokens", "cost_usd"]
+    odd = {**row, "sample": 1, "finish_reason": "length"}
+    assert "finish_reason" in choose_columns(view_of("completions", row, odd))
+    assert "sample" in choose_columns(view_of("completions", row, odd))
+
+
+def test_a_group_of_one_is_not_shown():
+    rows = [{"id": "a", "text": "x", "group": "a"}, {"id": "b", "text": "y", "group": "b"}]
+    assert choose_columns(view_of("train", *rows)) == ["id", "text"]
+    assert "group" in choose_columns(view_of("train", *rows, {"id": "c", "text": "z", "group": "a"}))
+
+
+def test_a_table_that_nobody_knows_shows_all():
+    assert choose_columns(view_of("mine", {"a": 1, "b": None})) == ["a"]
+    assert choose_columns(view_of("mine")) == []
+
+
+@pytest.mark.parametrize("table", sorted(TELLING))
+def test_telling_columns_exist(table):
+    schemas = {"pool": "examples", "train": "examples", "validation": "examples", "heldout": "examples",
+               "kept": "candidates"}  # fmt: skip
+    assert set(TELLING[table]) <= set(TABLES[schemas.get(table, table)].names)
