@@ -102,6 +102,7 @@ def compose(
         budget_usd=budget_usd if budget_usd is not None else config.reference_teacher.budget_usd,
         purse=purse or plan.keys["generate"],
         is_rehearsal=is_rehearsal,
+        task=config.task,
     )
     return Composition(config, loaded.runtime, plan, surroundings, loaded.base_dir)
 

@@ -10,7 +10,9 @@ from distill.records.amounts import add_usd
 from distill.records.example import Example
 from distill.sources import read_source
 from distill.stages.generate import make_requests, unanswered
+from distill.stages.gold import check_gold
 from distill.stages.ingest import heldout_source
+from distill.tasks import make_task
 from distill.tasks.prompts import input_columns
 from distill.teachers import Estimate, TeacherConfig, estimate, name_teachers
 
@@ -81,7 +83,7 @@ def estimate_spending(composition: Composition) -> Spending:
     others are counted with their share of it.
 
     Raises:
-        DataError: a source cannot be read, or a prompt cannot be rendered.
+        DataError: a source cannot be read, gold is no answer of the task, or a prompt cannot be rendered.
     """
     config = composition.config
     columns = input_columns(config.task)
@@ -89,6 +91,7 @@ def estimate_spending(composition: Composition) -> Spending:
     heldout: list[Example] = []
     if config.data.heldout.source is not None:
         heldout = read_source(heldout_source(config.data), columns, composition.base_dir).examples
+    check_gold([*pool, *heldout], make_task(config.task))
     drawn = config.data.heldout.size or round((config.data.heldout.fraction or 0.0) * len(pool))
     share = 1 - min(drawn, len(pool)) / max(1, len(pool))
     reference, *others = config.panel

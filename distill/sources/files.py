@@ -64,7 +64,7 @@ def _suggest(path: Path, base_dir: Path) -> str:
     parent = _existing_parent(path)
     shown = _show(parent, base_dir)
     if parent != path.parent:
-        return f" (the directory {shown} exists, {path.relative_to(parent).parts[0]!r} in it does not)"
+        return f" (there is no {path.relative_to(parent).parts[0]!r} in {shown})"
     names = sorted(entry.name for entry in parent.iterdir())
     nearest = difflib.get_close_matches(path.name, names, n=1, cutoff=0.5)
     if nearest:

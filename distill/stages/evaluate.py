@@ -23,6 +23,7 @@ from distill.records.tables import PREDICTIONS
 from distill.stages.baselines import answer_baseline
 from distill.stages.card import score_systems, write_card
 from distill.stages.card_facts import read_card_facts
+from distill.stages.gold import find_unreadable
 from distill.stages.heldout import Sealed, read_sealed
 from distill.stages.likelihoods import render_references, weigh_references
 from distill.stages.looks import count_look, read_looks
@@ -211,6 +212,10 @@ def measure(
         bought[model.name] = ask_rival(heldout, config.task, model, context)
         predictions += score_completions(bought[model.name].completions, heldout, task, reference, model.name)
     write_rival_ledgers({name: found for name, found in bought.items() if name != "teacher"}, context)
+    unreadable = find_unreadable(heldout, task)
+    if unreadable:
+        first = f"first {unreadable[0].example.id!r}: {unreadable[0].why}"
+        evaluation.problems.append(f"{len(unreadable)} held-out rows have gold that is no answer of the task ({first})")
     gold = partial_gold(heldout, task) if reference.kind == "teacher" else {}
     evaluation.gold_rows = len(heldout) if reference.kind == "gold" else len(gold)
     return Measured(with_gold_scores(predictions, gold, task), sum(found.usd for found in bought.values()))

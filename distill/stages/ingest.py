@@ -14,7 +14,9 @@ from distill.records.example import Example
 from distill.sources import read_source
 from distill.sources.config import DataConfig
 from distill.stages.examples_table import write_examples
+from distill.stages.gold import check_gold
 from distill.stages.surroundings import surroundings_of
+from distill.tasks import make_task
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +32,11 @@ def run_ingest(config: object, context: Context) -> Summary:
     """Read the sources; write pool.parquet, heldout.parquet (when it has its own source) and malformed.json.
 
     Raises:
-        DataError: a source is missing, malformed beyond its limit, or empty, or an id is in both sources.
+        DataError: a source is missing, empty or malformed beyond its limit, an id is in both, or gold is no answer.
     """
     config = cast("IngestConfig", config)
-    base_dir = surroundings_of(context).base_dir
+    around = surroundings_of(context)
+    base_dir = around.base_dir
     context.progress(0, None, config.data.source)
     pool = read_source(config.data, config.input_columns, base_dir)
     found = {"pool": pool}
@@ -43,6 +46,8 @@ def run_ingest(config: object, context: Context) -> Summary:
     for name, result in found.items():
         if not result.examples:
             raise DataError(f"{config.data.source}: no usable row for the {name}; check `data.source` and the columns")
+        if around.task is not None:
+            check_gold(result.examples, make_task(around.task))
         write_examples(result.examples, context.output_dir / f"{name}.parquet")
     malformed = [{"where": line.where, "message": line.message} for part in found.values() for line in part.malformed]
     report = {"malformed": malformed, "rows": {name: len(part.examples) for name, part in found.items()}}

@@ -11,6 +11,7 @@ from pathlib import Path
 from distill.engine.stage import Context
 from distill.filters import FilterSpec
 from distill.records.runtime import RuntimeConfig
+from distill.tasks.config import TaskConfig
 from distill.teachers import Budget
 from distill.teachers.config import TeacherConfig
 
@@ -23,6 +24,7 @@ class Surroundings:
     does not shape answers; `filters` are what the smoke test tries the first answers on; `budget_usd` is the
     flag's budget, else the config's, and `purse` is what it is the budget of: all that is bought to answer these
     rows with these teachers, by whichever stage, resumption or worker. In a rehearsal stand-ins answer.
+    `task` is what gold is checked against while rows are read; it shapes no row.
     """
 
     runtime: RuntimeConfig
@@ -32,6 +34,7 @@ class Surroundings:
     budget_usd: float | None = None
     purse: str = ""
     is_rehearsal: bool = False
+    task: TaskConfig | None = None
 
     @property
     def budget(self) -> Budget:
