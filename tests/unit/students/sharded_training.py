@@ -1,7 +1,8 @@
 """Trains tiny students one after the other in as many processes as a launcher starts: OUT CASE...
 
 With FSDP asked for, the processes are CPUs that accelerate takes for GPUs: the one thing changed is the kind of
-parallelism it finds, so that its own code shards the model. The first process writes what came out.
+parallelism it finds, so that its own code shards the model. With DEVICE=cuda they are what they are.
+The first process writes what came out.
 """
 
 from __future__ import annotations
@@ -150,7 +151,8 @@ def die_after_checkpoint(number: int) -> None:
 
 def main(out: Path, *names: str) -> None:
     seen: dict[str, object] = {}
-    if os.environ.get("ACCELERATE_USE_FSDP") and not os.environ.get("AS_THEY_ARE"):
+    device = os.environ.get("DEVICE", "cpu")
+    if os.environ.get("ACCELERATE_USE_FSDP") and device == "cpu" and not os.environ.get("AS_THEY_ARE"):
         take_cpus_for_gpus()
     watch(seen)
     if "BF16" in os.environ:
@@ -166,7 +168,7 @@ def main(out: Path, *names: str) -> None:
     for name in names:
         rows, task, validation, config = CASES[name]
         changed = config.model_copy(update=json.loads(os.environ.get("CHANGES", "{}")))
-        job = Job(Lessons(rows, validation), task, changed, RuntimeConfig(device="cpu"), out / f"{name}-work")
+        job = Job(Lessons(rows, validation), task, changed, RuntimeConfig(device=device), out / f"{name}-work")
         seen.clear()
         report = train_together(job, out / name)
         losses = [entry.get("loss", entry.get("eval_loss")) for entry in report.history[:-1]]
