@@ -19,12 +19,12 @@ B = RunSummary(
 
 def test_config_differences_come_first_and_text_is_escaped() -> None:
     page = render_comparison([B, A])
-    assert page.index("gate.margin") < page.index("Quality, cost, latency")
+    assert page.index("gate.<wbr>margin") < page.index("Quality, cost, latency")
     assert "<script>" not in page
 
 
 def test_the_same_examples_are_compared_in_pairs_and_others_are_not() -> None:
-    assert "+25.0 (+18.9 to +31.1)" in render_comparison([A, B])
+    assert '+25.0<span class="under">(+18.9 to +31.1)</span>' in render_comparison([A, B])
     other = RunSummary("t", "c", "2026-03-01", "T", "S", "hold", correct={"x": True, "y": False})
     assert "other examples" in render_comparison([A, other])
 
