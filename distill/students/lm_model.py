@@ -46,6 +46,11 @@ class CausalModel(nn.Module):
         self._teacher = (teacher,)
         self._no_split_modules = name_layers(lm)
 
+    @property
+    def companions(self) -> list[PreTrainedModel]:
+        """The local teacher, if there is one: it works beside this model and is no part of it."""
+        return [teacher for teacher in self._teacher if teacher is not None]
+
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch as `LmRows.collate` makes it."""
         supervised_BT = batch["targets"] != IGNORED

@@ -18,9 +18,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
 from distill.errors import DataError
 from distill.records.training import Prompt, TrainingRow
-from distill.students.batching import BatchPlan
-from distill.students.device import Placement
-from distill.students.forethought import estimate_memory_bytes, estimate_seconds
+from distill.students.forethought import Training, estimate_memory_bytes, estimate_seconds
 from distill.students.protocol import Check, Preflight
 from distill.students.summary import EncodedSet
 from distill.students.text_encoding import join_prompt
@@ -81,9 +79,7 @@ def inspect_training(
     sets: Sequence[Inspected],
     tokenizer: PreTrainedTokenizerBase,
     lm: PreTrainedModel,
-    model: nn.Module,
-    plan: BatchPlan,
-    placement: Placement,
+    training: Training,
     output_dir: Path,
 ) -> Preflight:
     """Inspect a training that is about to start. Writes the tokenizer to `output_dir`, where it is read back.
@@ -92,9 +88,7 @@ def inspect_training(
         sets: training and validation rows, looked at.
         tokenizer: the base's.
         lm: the model whose vocabulary must fit.
-        model: what is trained, as the trainer gets it.
-        plan: every batch of the training.
-        placement: where it runs.
+        training: what is trained on what, as the trainer gets it.
         output_dir: where the student will be written.
 
     Raises:
@@ -106,13 +100,13 @@ def inspect_training(
         check_end_supervised(sets),
         check_vocabulary(sets, tokenizer, lm),
         check_saved_tokenizer(sets, tokenizer, lm, output_dir),
-        check_trained(sets, trainable := list_trainable(model)),
+        check_trained(sets, trainable := list_trainable(training.model)),
     ]
     preflight = Preflight(
         checks=tuple(checks),
         trainable=trainable,
-        memory_bytes=estimate_memory_bytes(model, lm, sets[0].encoded.lengths, plan, placement),
-        seconds=estimate_seconds(model, sets[0].encoded.lengths, plan, placement),
+        memory_bytes=estimate_memory_bytes(training),
+        seconds=estimate_seconds(training.model, training.train.lengths, training.plan, training.placement),
     )
     failed = [check for check in checks if check.failed]
     if failed:

@@ -42,11 +42,11 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Preflight:
-    """What was found before training. `trainable`: parameter name -> count; bytes and seconds are estimates."""
+    """What was found before training. `trainable`: parameter name -> count; `memory_bytes`: needed at once; or None."""
 
     checks: tuple[Check, ...]
     trainable: dict[str, int]
-    memory_bytes: int
+    memory_bytes: int | None
     seconds: float
 
     def facts(self) -> dict[str, Json]:
@@ -56,7 +56,7 @@ class Preflight:
             "rows": max(check.rows for check in self.checks),
             "failed": sum(bool(check.failed) for check in self.checks),
             "trainable_parameters": sum(self.trainable.values()),
-            "estimated_memory_mb": round(self.memory_bytes / 1e6),
+            "estimated_memory_mb": None if self.memory_bytes is None else round(self.memory_bytes / 1e6),
             "estimated_seconds": float(f"{self.seconds:.2g}"),
         }
 

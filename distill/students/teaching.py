@@ -10,9 +10,11 @@ from torch import nn
 from distill.records.runtime import RuntimeConfig
 from distill.students.config import StudentConfig
 from distill.students.device import Placement
+from distill.students.forethought import Training, count_held_bytes
 from distill.students.foundation import Foundation
 from distill.students.preflight import Ask, InspectedSet, inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, Preflight
+from distill.students.room import make_room
 from distill.students.trainer import FitResult, Setting, TeachingSet, fit, plan_training
 
 
@@ -50,15 +52,17 @@ def teach(model: nn.Module, foundation: Foundation, rows: Encoded, desk: Desk) -
 
     Raises:
         DataError: the preflight found what would come out wrong.
+        ConfigError: the training cannot fit into memory.
     """
-    taught = rows.train.teaching()
+    taught, held = rows.train.teaching(), rows.held.teaching()
     plan = plan_training(taught, desk.config)
     sets = ((rows.lessons.train, rows.train), (rows.lessons.validation, rows.held))
     looked = [look_at(given, encoded, rows.ask, rows.end_id) for given, encoded in sets]
-    preflight = inspect_training(
-        looked, foundation.tokenizer, foundation.model, model, plan, desk.placement, desk.output_dir
-    )
+    training = Training(model, taught, held, plan, desk.placement)
+    preflight = inspect_training(looked, foundation.tokenizer, foundation.model, training, desk.output_dir)
+    if preflight.memory_bytes is not None:
+        make_room(preflight.memory_bytes, count_held_bytes(model), desk.placement.device, desk.config)
     setting = Setting(desk.placement, desk.work_dir, desk.runtime.tracking)
-    result = fit(model, taught, rows.held.teaching(), plan, desk.config, setting, desk.on_progress)
+    result = fit(model, taught, held, plan, desk.config, setting, desk.on_progress)
     model.eval()
     return preflight, result
