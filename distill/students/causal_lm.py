@@ -24,7 +24,7 @@ from distill.students.foundation import (
     open_foundation,
     save_weights,
 )
-from distill.students.generation import answer_prompts, generate_greedy
+from distill.students.generation import answer_prompts, generate_greedy, generate_packed
 from distill.students.likelihood import Weighed, context_limit, weigh_causal
 from distill.students.lm_model import CausalModel, bare
 from distill.students.lm_rows import encode_lm_rows
@@ -181,7 +181,7 @@ def ask_questions(
     encoded = [ids for ids in map(chat.encode_prompt, prompts) if len(ids) <= config.max_length_tokens]
     pad_id = int(cast("int", chat.tokenizer.pad_token_id or 0))
     limit = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
-    made = generate_greedy(bare(lm), encoded, chat.stop_ids, pad_id, limit) if encoded else []
+    made = generate_packed(encoded, lambda ids: generate_greedy(bare(lm), ids, chat.stop_ids, pad_id, limit))
     return [
         Question(ids, [*one.ids, chat.end_id] if one.stopped else one.ids)
         for ids, one in zip(encoded, made, strict=True)

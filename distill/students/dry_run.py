@@ -59,13 +59,22 @@ def _imagine(models: Sequence[nn.Module]) -> Generator[list[Tensor]]:
     try:
         for store, name, value in _list_slots(models):
             if id(value) not in imagined:
-                imagined[id(value)] = mode.from_tensor(value)
+                imagined[id(value)] = _imagine_one(mode, value)
             replaced.append((store, name, value))
             store[name] = imagined[id(value)]
         yield list(imagined.values())
     finally:
         for store, name, value in replaced:
             store[name] = value
+
+
+def _imagine_one(mode: FakeTensorMode, value: Tensor) -> Tensor:
+    """Return a tensor like this one; what 4-bit weights know of themselves goes along."""
+    if type(value) in (Tensor, nn.Parameter):
+        return mode.from_tensor(value)
+    imagined = mode.from_tensor(value.detach().as_subclass(Tensor)).requires_grad_(value.requires_grad)
+    vars(imagined).update(vars(value))
+    return imagined
 
 
 def _list_slots(models: Sequence[nn.Module]) -> Iterator[tuple[dict[str, Any], str, Tensor]]:

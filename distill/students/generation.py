@@ -63,6 +63,16 @@ def answer_prompts(
     return answers
 
 
+def generate_packed(
+    encoded: Sequence[Sequence[int]], generate: Callable[[list[Sequence[int]]], list[Generated]]
+) -> list[Generated]:
+    """Generate for all prompts, in order, batched by length: the cache of all of them at once may not fit."""
+    made: dict[int, Generated] = {}
+    for rows in pack_sorted([len(ids) for ids in encoded], BATCH_TOKENS):
+        made |= zip(rows, generate([encoded[i] for i in rows]), strict=True)
+    return [made[i] for i in range(len(encoded))]
+
+
 def generate_greedy(
     model: PreTrainedModel, prompts: Sequence[Sequence[int]], stop_ids: Sequence[int], pad_id: int, max_new_tokens: int
 ) -> list[Generated]:

@@ -18,7 +18,7 @@ from distill.students.adapters import adapt, prepare_base
 from distill.students.config import StudentConfig
 from distill.students.device import place
 from distill.students.foundation import lay_foundation, load_weights, open_foundation, save_weights
-from distill.students.generation import answer_prompts, generate_from_source
+from distill.students.generation import answer_prompts, generate_from_source, generate_packed
 from distill.students.likelihood import Weighed, weigh_seq2seq
 from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
@@ -163,7 +163,7 @@ def ask_questions(
     limit = min(config.max_length_tokens, tokenizer.model_max_length)
     encoded = [ids for ids in encode_texts(tokenizer, [join_prompt(p) for p in prompts]) if len(ids) <= limit]
     longest = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
-    made = generate_from_source(bare(lm), encoded, *codes, longest) if encoded else []
+    made = generate_packed(encoded, lambda ids: generate_from_source(bare(lm), ids, *codes, longest))
     return [
         Question(ids, [*one.ids, codes.end] if one.stopped else one.ids) for ids, one in zip(encoded, made, strict=True)
     ]

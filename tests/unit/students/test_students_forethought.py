@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor, nn
 from transformers import Qwen2Config, Qwen2ForCausalLM
 
+from distill.students import forethought
 from distill.students.batching import BatchPlan
 from distill.students.config import ObjectiveConfig
 from distill.students.device import Placement
@@ -188,3 +190,13 @@ def test_a_large_model_costs_its_arithmetic():
     wide = nn.Linear(4096, 4096, bias=False)
     one = estimate_seconds(wide, LENGTHS, plan_of((3,) * 1000), CPU) - STEP_S
     assert one > STEP_S  # 4 TFLOP against a fixed cost of a twentieth of a second
+
+
+def test_a_base_in_4_bits_costs_the_arithmetic_of_the_numbers_it_stands_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forethought, "_measure_flops", lambda placement: 1e9)
+    plain, packed = nn.Linear(512, 512, bias=False), nn.Linear(512, 512, bias=False)
+    plain.requires_grad_(False)
+    packed.weight = nn.Parameter(torch.zeros((512 * 512 // 2, 1), dtype=torch.uint8), requires_grad=False)
+    packed.weight.quant_state = SimpleNamespace(shape=(512, 512))
+    seconds = [estimate_seconds(model, LENGTHS, plan_of((3,)), CPU) for model in (plain, packed)]
+    assert seconds[0] == seconds[1] > 0.1

@@ -53,6 +53,7 @@ def target(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind", sorted(STUDENTS))
 def test_student_learns_on_four_bits_and_says_the_same_when_read_back(kind: str, tmp_path: Path):
     report = train(kind, tmp_path)
+    assert report.preflight.memory_bytes is not None
     losses = [entry["eval_loss"] for entry in report.history if "eval_loss" in entry]
     assert min(losses) < losses[0]
     for form in measure_parity(get_student(kind), tmp_path / "out", RUNTIME):
