@@ -15,6 +15,7 @@ from distill.students.foundation import Foundation
 from distill.students.preflight import Ask, InspectedSet, inspect_training, look_at
 from distill.students.protocol import Lessons, OnProgress, Preflight
 from distill.students.room import make_room
+from distill.students.sharding import is_asked_for
 from distill.students.trainer import FitResult, Setting, TeachingSet, fit, plan_training
 
 
@@ -60,7 +61,7 @@ def teach(model: nn.Module, foundation: Foundation, rows: Encoded, desk: Desk) -
     looked = [look_at(given, encoded, rows.ask, rows.end_id) for given, encoded in sets]
     training = Training(model, taught, held, plan, desk.placement)
     preflight = inspect_training(looked, foundation.tokenizer, foundation.model, training, desk.output_dir)
-    if preflight.memory_bytes is not None:
+    if preflight.memory_bytes is not None and not is_asked_for():  # of a sharded model the whole is counted
         make_room(preflight.memory_bytes, count_held_bytes(model), desk.placement.device, desk.config)
     setting = Setting(desk.placement, desk.work_dir, desk.runtime.tracking)
     result = fit(model, taught, held, plan, desk.config, setting, desk.on_progress)
