@@ -26,7 +26,7 @@ from distill.stages.card_facts import read_card_facts
 from distill.stages.gold import find_unreadable
 from distill.stages.heldout import Sealed, read_sealed
 from distill.stages.likelihoods import render_references, weigh_references
-from distill.stages.looks import count_look, read_looks
+from distill.stages.looks import count_look, find_reused, read_looks
 from distill.stages.package import package_student
 from distill.stages.parity import probe, write_probes
 from distill.stages.rivals import JUDGE, Bought, ask_rival, ask_teacher, judge_answers, write_rival_ledgers
@@ -143,6 +143,13 @@ def begin(sealed: Sealed, context: Context) -> Evaluation:
         evaluation.remarks.append(
             f"rehearsals evaluated on these held-out rows before: {rehearsals}; they are no looks, "
             "so choose nothing by them"
+        )
+    hashes = [example.content_hash for example in sealed.rows]
+    reused = None if is_rehearsal else find_reused(context.state_dir, sealed.digest, hashes)
+    if reused is not None:
+        evaluation.remarks.append(
+            f"{reused.rows} of these {len(hashes)} held-out rows were in other sets that were looked at before "
+            f"(looks: {reused.looks}); only rows that nobody has looked at restore full confidence"
         )
     return evaluation
 

@@ -28,6 +28,13 @@ class Judging(NamedTuple):
     changes: tuple[str, ...] = ()
 
 
+class Reused(NamedTuple):
+    """Rows of a sealed set that were in others before, and how often those were looked at."""
+
+    rows: int
+    looks: int
+
+
 def count_look(state_dir: Path, heldout_digest: str, key: str, kind: LookKind = "look") -> int:
     """Record that `key` is evaluated on the sealed set and return which look that is (1 for the first).
 
@@ -81,6 +88,30 @@ def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate:
 def name_rules(gate: Mapping[str, Any]) -> str:
     """Name the rules that decide, of a gate's config as plain values."""
     return hashlib.sha256(json.dumps(_describe_rules(gate), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def find_reused(state_dir: Path, heldout_digest: str, row_hashes: Sequence[str]) -> Reused | None:
+    """Record which rows are in this sealed set, and return how many of them another set, looked at, had before.
+
+    A row more or a new seed makes a new digest, but no fresh rows. None where no looked-at set shares any.
+
+    Raises:
+        OSError: the rows cannot be recorded.
+    """
+    mine = {found[:16] for found in row_hashes}
+    folder = state_dir / "looks"
+    folder.mkdir(parents=True, exist_ok=True)
+    seen: set[str] = set()
+    looks = 0
+    for path in sorted(folder.glob("*.rows")):
+        theirs = set(path.read_text(encoding="ascii").split()) & mine
+        count = len(read_looks(state_dir, path.stem))
+        if path.stem != heldout_digest and theirs and count:
+            seen, looks = seen | theirs, looks + count
+    temporary = folder / f".{heldout_digest}.{os.getpid()}"
+    temporary.write_text("\n".join(sorted(mine)), encoding="ascii")
+    temporary.replace(folder / f"{heldout_digest}.rows")
+    return Reused(len(seen), looks) if seen else None
 
 
 def _ledger(state_dir: Path, heldout_digest: str, kind: LookKind) -> Path:

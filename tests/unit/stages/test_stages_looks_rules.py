@@ -13,7 +13,7 @@ from distill.gates.config import GateConfig, RuleConfig
 from distill.records.runtime import RuntimeConfig
 from distill.stages.evaluate import begin
 from distill.stages.heldout import Sealed
-from distill.stages.looks import Judging, count_look, count_rules, name_rules, read_looks
+from distill.stages.looks import Judging, Reused, count_look, count_rules, find_reused, name_rules, read_looks
 from distill.stages.surroundings import Surroundings
 from distill.teachers.config import TeacherConfig
 
@@ -100,3 +100,17 @@ def test_a_run_after_rehearsals_has_the_first_look_and_says_how_many_there_were(
     evaluation = begin(sealed, replace(split_context, runtime=run))
     assert (evaluation.look, evaluation.is_rehearsal) == (1, False)
     assert "before: 1" in evaluation.remarks[0]
+
+
+def test_a_set_that_shares_rows_with_one_that_was_looked_at_is_not_all_fresh(tmp_path: Path) -> None:
+    rows = [f"{number:064x}"[::-1] for number in range(1, 31)]
+    assert find_reused(tmp_path, "first", rows[:20]) is None
+    count_look(tmp_path, "first", "a")
+    assert find_reused(tmp_path, "first", rows[:20]) is None
+    assert find_reused(tmp_path, "one row less", rows[1:20]) == Reused(19, 1)
+    assert find_reused(tmp_path, "fresh", rows[20:]) is None
+
+
+def test_a_set_that_nobody_has_looked_at_may_share_its_rows(tmp_path: Path) -> None:
+    find_reused(tmp_path, "sealed only", ["a" * 64])
+    assert find_reused(tmp_path, "other", ["a" * 64]) is None
