@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +11,8 @@ from typing import Protocol
 from distill.errors import DataError
 from distill.sources.lines import MAX_LINE_BYTES, read_text_lines
 from distill.sources.row import Row
+
+_OTHER_SEPARATOR = re.compile(r"\w[\w .-]*(?:([;|\t])\w[\w .-]*)(?:\1\w[\w .-]*)*")
 
 
 class _Reader(Protocol):
@@ -46,6 +49,11 @@ def _read_header(reader: Iterator[list[str]], name: str) -> list[str]:
         raise DataError(f"{name}:1: the header cannot be read: {error}") from error
     if not any(header):
         raise DataError(f"{name}: the file is empty; expected a header line with column names")
+    if len(header) == 1 and (other := _OTHER_SEPARATOR.fullmatch(header[0])):
+        raise DataError(
+            f"{name}:1: a single column {header[0]!r}: fields seem to be separated by {other[1]!r}; "
+            "write a .csv with commas or a .tsv with tabs"
+        )
     for column in header:
         if not _is_text(column) or not column:
             raise DataError(f"{name}:1: the header has an empty or unreadable column name")
