@@ -127,15 +127,17 @@ def _decode(advance: Advance, stop_ids: Sequence[int], max_new_tokens: int) -> l
     logprobs: list[Tensor] = []
     chosen_B: Tensor | None = None
     running_B: Tensor | None = None
+    stops: Tensor | None = None
     with torch.inference_mode():
         for _ in range(max_new_tokens):
             logits_BV = advance(chosen_B)
             chosen_B = logits_BV.argmax(-1)
+            stops = torch.tensor(sorted(stop_ids), device=chosen_B.device) if stops is None else stops
             logprob_B = logits_BV.float().log_softmax(-1).gather(-1, chosen_B[:, None])[:, 0]
             running_B = torch.ones_like(chosen_B, dtype=torch.bool) if running_B is None else running_B
             tokens.append(torch.where(running_B, chosen_B, -1))
             logprobs.append(torch.where(running_B, logprob_B, 0.0))
-            running_B = running_B & ~torch.isin(chosen_B, torch.tensor(sorted(stop_ids), device=chosen_B.device))
+            running_B = running_B & ~torch.isin(chosen_B, stops)
             if not running_B.any():
                 break
     return _collect(torch.stack(tokens, 1).tolist(), torch.stack(logprobs, 1).double().tolist(), set(stop_ids))

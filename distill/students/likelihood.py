@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 from distill.records.training import Likelihood
 from distill.students.batching import pack_sorted
 from distill.students.head_loss import chunk_rows
-from distill.students.lm_model import HeadInput, run_decoder
-from distill.students.lm_rows import IGNORED
+from distill.students.lm_model import HeadInput, pick, run_decoder
+from distill.students.lm_rows import IGNORED, locate
 from distill.students.text_encoding import pad_ids
 
 BATCH_TOKENS = 4096
@@ -42,10 +42,10 @@ def weigh_causal(model: PreTrainedModel, pairs: Sequence[Weighed], pad_id: int) 
         for b, pair in enumerate(chosen):
             first = len(pair.prompt) - 1
             targets_BT[b, first : first + len(pair.answer)] = torch.tensor(pair.answer)
-        where_BT = (targets_BT != IGNORED).to(model.device)
+        where_N = locate(targets_BT)
         with torch.inference_mode():
-            given = run_decoder(model, {"ids": ids_BT.to(model.device)}, where_BT)
-            logprobs = _pick(given, targets_BT.to(model.device)[where_BT])
+            given = run_decoder(model, {"ids": ids_BT.to(model.device)}, where_N.to(model.device))
+            logprobs = _pick(given, pick(targets_BT, where_N).to(model.device))
         found.update(zip(rows, _sum_rows(logprobs, chosen), strict=True))
     return [found[row] for row in range(len(pairs))]
 

@@ -15,7 +15,6 @@ from transformers import PreTrainedModel
 from distill.students.config import ObjectiveConfig
 from distill.students.full_targets import FullTargets
 from distill.students.head_loss import Head, RowLoss, sum_head_loss, sum_logit_loss
-from distill.students.lm_rows import IGNORED
 from distill.students.sharding import name_layers
 from distill.students.sparse_targets import SparseTargets, hard_targets
 from distill.students.trainer import Batch, LossSum
@@ -53,20 +52,19 @@ class CausalModel(nn.Module):
 
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch as `LmRows.collate` makes it."""
-        supervised_BT = batch["targets"] != IGNORED
-        row_loss = self.make_targets(batch, supervised_BT)
-        given_NX, head = run_decoder(bare(self.lm), batch, supervised_BT)
+        row_loss = self.make_targets(batch)
+        given_NX, head = run_decoder(bare(self.lm), batch, batch["where"])
         loss = sum_logit_loss(given_NX, row_loss) if head is None else sum_head_loss(given_NX, head, row_loss)
-        return LossSum(loss, batch["loss_weight"][supervised_BT].sum())
+        return LossSum(loss, pick(batch["loss_weight"], batch["where"]).sum())
 
-    def make_targets(self, batch: Batch, supervised_BT: Tensor) -> RowLoss:
+    def make_targets(self, batch: Batch) -> RowLoss:
         """Return what each supervised position is taught; without a distribution, its token at full weight."""
         hard, soft, t = self.objective.hard, self.objective.soft, self.objective.temperature
-        ids_N, weight_N = batch["targets"][supervised_BT], batch["loss_weight"][supervised_BT]
+        ids_N, weight_N = (pick(batch[name], batch["where"]) for name in ("targets", "loss_weight"))
         (teacher,) = self._teacher
         if teacher is not None and soft > 0:
             with torch.no_grad():
-                given_NX, head = run_decoder(teacher, batch, supervised_BT)
+                given_NX, head = run_decoder(teacher, batch, batch["where"])
             return FullTargets(given_NX, head, ids_N, weight_N * hard, weight_N * soft, t, self.objective.divergence)
         if "soft_ids" not in batch:
             return hard_targets(ids_N, weight_N * (hard + soft))
@@ -76,15 +74,20 @@ class CausalModel(nn.Module):
         )
 
 
-def run_decoder(model: PreTrainedModel, batch: Batch, where_BT: Tensor) -> HeadInput:
-    """Run a model up to its output head, and return the head's input at the marked positions."""
+def run_decoder(model: PreTrainedModel, batch: Batch, where_N: Tensor) -> HeadInput:
+    """Run a model up to its output head, and return the head's input at these positions of the flattened batch."""
     head = model.get_output_embeddings()
     inputs = {"input_ids": batch["ids"], "use_cache": False}
     if "positions" in batch:
         inputs["position_ids"] = batch["positions"]
     if head is None or any(getattr(model.config, name, None) for name in _HEAD_EXTRAS):
-        return HeadInput(model(**inputs).logits[where_BT], None)
-    return HeadInput(model.get_decoder()(**inputs).last_hidden_state[where_BT], cast("Head", head))
+        return HeadInput(pick(model(**inputs).logits, where_N), None)
+    return HeadInput(pick(model.get_decoder()(**inputs).last_hidden_state, where_N), cast("Head", head))
+
+
+def pick(values: Tensor, where_N: Tensor) -> Tensor:
+    """Return the values (B, T, ...) at positions of the flattened batch."""
+    return values.flatten(0, 1).index_select(0, where_N)
 
 
 def bare(lm: PreTrainedModel | peft.PeftModel) -> PreTrainedModel:

@@ -54,13 +54,15 @@ class LmRows:
         return [len(row.prompt) + len(row.answer) - 1 for row in self.rows]
 
     def collate(self, index: Sequence[int]) -> Batch:
-        """Return ids_BT (inputs), targets_BT (next token, -100 where unsupervised), loss_weight_BT.
+        """Return ids_BT (inputs), targets_BT (next token, -100 where unsupervised), loss_weight_BT, and where_N.
 
+        `where_N` are the supervised positions in the flattened batch: a GPU that had to find them would make us wait.
         With teacher distributions also those of the supervised positions, in order. Padded to the right, where a causal
         model never looks back at it, so no attention mask is needed; packed, B is 1 and positions_BT restart per row.
         """
         chosen = [self.rows[i] for i in index]
         batch = _lay_end_to_end(chosen) if self.packed else self._pad(chosen)
+        batch["where"] = locate(batch["targets"])
         if any(row.soft is not None for row in chosen):
             batch |= collate_soft([row.soft or make_soft_row([None] * len(row.answer), row.answer) for row in chosen])
         return batch
@@ -94,6 +96,11 @@ class LmRows:
             "logprob_coverage": round(soft / tokens, 6) if tokens else 0.0,
             "rows_without_logprobs": without,
         }
+
+
+def locate(targets_BT: torch.Tensor) -> torch.Tensor:
+    """Return the supervised positions of a batch, counted row after row."""
+    return (targets_BT.flatten() != IGNORED).nonzero()[:, 0]
 
 
 def _lay_end_to_end(chosen: Sequence[EncodedRow]) -> Batch:

@@ -9,7 +9,7 @@ from transformers import PreTrainedModel
 
 from distill.errors import ConfigError, Problem
 from distill.students.lm_model import run_decoder
-from distill.students.lm_rows import IGNORED, EncodedRow, LmRows
+from distill.students.lm_rows import EncodedRow, LmRows
 
 TOLERANCE = 1e-3
 """Largest relative difference; rows that see each other differ by much more, rounding by less."""
@@ -34,4 +34,4 @@ def check_packing(model: PreTrainedModel, rows: Sequence[EncodedRow], device: to
 def _run(model: PreTrainedModel, rows: list[EncodedRow], device: torch.device) -> torch.Tensor:
     batch = {name: value.to(device) for name, value in LmRows(0, rows, packed=True).collate(range(len(rows))).items()}
     with torch.no_grad():
-        return run_decoder(model, batch, batch["targets"] != IGNORED).given_NX.float()
+        return run_decoder(model, batch, batch["where"]).given_NX.float()

@@ -197,6 +197,7 @@ class StudentTrainer(Trainer):
             batch_sampler=cast("Any", self.plan),
             collate_fn=partial(collate, self.teaching),
             num_workers=0,
+            pin_memory=self.args.dataloader_pin_memory,
         )
         return cast("DataLoader[Any]", self.accelerator.prepare(loader))
 
@@ -230,14 +231,15 @@ class StudentTrainer(Trainer):
             return {}
         model = cast("nn.Module", self.model)
         model.eval()
-        total, weight = 0.0, 0.0
+        sums: list[Tensor] = []
         with torch.no_grad(), self.compute_loss_context_manager():
             for rows in self._own_share(pack_sorted(self.validation.lengths, EVAL_BATCH_TOKENS)):
                 batch = cast("Batch", self._prepare_inputs(collate(self.validation, rows)))
                 summed = cast("LossSum", model(batch))
-                total, weight = total + summed.loss.item(), weight + summed.weight.item()
+                sums.append(torch.stack([summed.loss, summed.weight.to(summed.loss.dtype)]))
         model.train()
-        total, weight = self._add_up(total, weight)
+        losses, weights = zip(*torch.stack(sums).tolist(), strict=True)
+        total, weight = self._add_up(sum(losses), sum(weights))
         loss = total / max(weight, 1e-12)
         if self.best_validation_loss is None or loss < self.best_validation_loss:
             self.state.best_metric, self.state.best_global_step = loss, self.state.global_step
@@ -353,6 +355,7 @@ def build_arguments(config: StudentConfig, plan: BatchPlan, setting: Setting) ->
     Raises:
         ConfigError: a tracker cannot be used.
     """
+    on_gpu = setting.placement.device.type == "cuda"
     return TrainingArguments(
         output_dir=str(setting.work_dir),
         max_steps=plan.steps,
@@ -372,8 +375,8 @@ def build_arguments(config: StudentConfig, plan: BatchPlan, setting: Setting) ->
         report_to=check_trackers(setting.tracking),
         disable_tqdm=True,
         remove_unused_columns=False,
-        dataloader_pin_memory=False,
-        accelerator_config={"even_batches": False},
+        dataloader_pin_memory=on_gpu,
+        accelerator_config={"even_batches": False, "non_blocking": on_gpu},
         logging_nan_inf_filter=False,
         ddp_find_unused_parameters=False,
         average_tokens_across_devices=False,
