@@ -167,4 +167,4 @@ def _write_atomically(path: Path, text: str) -> None:
     draft.replace(path)
 
 
-CURVE = Stage("curve", 1, run_curve)
+CURVE = Stage("curve", 2, run_curve)

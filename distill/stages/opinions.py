@@ -6,19 +6,16 @@ One rule for several samples and several teachers: a teacher's opinion is a dist
 from __future__ import annotations
 
 import json
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import NamedTuple, cast
 
 from distill.records.completion import TopLogprobs
+from distill.stages.label_mass import LabelMass, read_label_mass
 
 Row = Mapping[str, object]
 Floats = tuple[float, ...]
-
-MIN_LABEL_MASS = 1e-4
-"""Probability given to a label that the teacher's alternatives do not name, so that every target is a distribution."""
 
 
 class Winner(NamedTuple):
@@ -76,6 +73,11 @@ def pool_labels(members: Sequence[Row], labels: Sequence[str]) -> Floats | None:
     return _mean([tuple(sum(label in one for one in sets) / len(sets) for label in labels) for sets in named])
 
 
+def list_lone_answers(members: Sequence[Row]) -> list[Row]:
+    """Return the answers of the teachers that gave only one: the ones whose log-probabilities speak for them."""
+    return [rows[0] for rows in _by_teacher(members) if len(rows) == 1]
+
+
 def read_logprobs(row: Row) -> TopLogprobs | None:
     """Return a row's token log-probabilities, or None where the teacher gave none."""
     tokens = cast("list[list[str]] | None", row["top_tokens"])
@@ -90,26 +92,18 @@ def read_logprobs(row: Row) -> TopLogprobs | None:
     )
 
 
-def label_distribution(row: Row, labels: Sequence[str]) -> Floats | None:
-    """Read label probabilities off the first answer token's alternatives, in label order; None where they don't map.
-
-    An alternative counts for the one label that it is, or that it alone begins; ambiguous ones are left out.
-    """
+def read_mass(row: Row, labels: Sequence[str]) -> LabelMass | None:
+    """Return where a teacher's probability went in one answer; None where its log-probabilities do not tell."""
     logprobs = read_logprobs(row)
     if logprobs is None:
         return None
-    mass: dict[str, float] = defaultdict(float)
-    for token, value in zip(logprobs.tokens[0], logprobs.logprobs[0], strict=True):
-        text = token.strip()
-        exact = [label for label in labels if label == text]
-        matches = exact or [label for label in labels if text and label.startswith(text)]
-        if len(matches) == 1:
-            mass[matches[0]] += math.exp(value)
-    if cast("str", row["target"]) not in mass:
-        return None
-    raw = [max(mass.get(label, 0.0), MIN_LABEL_MASS) for label in labels]
-    total = sum(raw)
-    return tuple(value / total for value in raw)
+    return read_label_mass(logprobs, cast("str", row["answer"]), cast("str", row["target"]), tuple(labels))
+
+
+def label_distribution(row: Row, labels: Sequence[str]) -> Floats | None:
+    """Return the label probabilities that an answer's tokens show, in label order; None where they show none."""
+    mass = read_mass(row, labels)
+    return None if mass is None else mass.spread(labels)
 
 
 def _opinion(rows: Sequence[Row], labels: Sequence[str]) -> Floats | None:

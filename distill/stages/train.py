@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from distill.engine.fingerprint import Plain
@@ -11,6 +11,7 @@ from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
 from distill.stages.lessons import make_lessons
+from distill.stages.soft_targets import state_soft_targets
 from distill.stages.surroundings import surroundings_of
 from distill.stages.validation import divide_validation, read_validation_ids
 from distill.students import get_student
@@ -34,17 +35,19 @@ def run_train(config: object, context: Context) -> Summary:
     """Train on the kept rows; write student/ and training.json.
 
     Raises:
-        DataError: no row is left to train on, or a lesson cannot be used.
+        DataError: no row is left to train on, a lesson cannot be used, or soft targets are wanted and there are none.
         ConfigError: the base cannot be resolved.
     """
     config = cast("TrainConfig", config)
     validation_ids = read_validation_ids(context.inputs["split"])
     choosing = divide_validation(validation_ids, own_rows=config.own_threshold_rows).choosing
     kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
-    train = make_lessons([row for row in kept if row["id"] not in validation_ids], config.task)
+    taught = [row for row in kept if row["id"] not in validation_ids]
+    train = make_lessons(taught, config.task)
     validation = make_lessons([row for row in kept if row["id"] in choosing], config.task)
     if not train:
         raise DataError("the filters kept no row to train on; see: distill inspect RUN filter")
+    soft = state_soft_targets(taught, train, config.task, config.student)
     runtime = surroundings_of(context).runtime
     student_dir = context.output_dir / STUDENT_DIR
     student_dir.mkdir()
@@ -60,7 +63,8 @@ def run_train(config: object, context: Context) -> Summary:
     forms = measure_parity(student, student_dir, runtime)
     write_parity(student_dir, forms)
     (context.output_dir / "training.json").write_text(
-        json.dumps(asdict(report), indent=1, sort_keys=True, ensure_ascii=False), encoding="utf-8"
+        json.dumps(asdict(replace(report, facts=report.facts | soft)), indent=1, sort_keys=True, ensure_ascii=False),
+        encoding="utf-8",
     )
     facts: dict[str, Plain] = {
         "steps": report.steps,
@@ -73,4 +77,4 @@ def run_train(config: object, context: Context) -> Summary:
     return Summary(rows_in=len(train) + len(validation), rows_out=report.rows_trained, facts=facts)
 
 
-TRAIN = Stage("train", 4, run_train)
+TRAIN = Stage("train", 5, run_train)

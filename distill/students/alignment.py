@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from distill.records.completion import TopLogprobs
-from distill.students.token_bytes import TokenBytes, read_name
+from distill.records.token_names import read_name
+from distill.students.token_bytes import TokenBytes
 
 Known = tuple[tuple[int, float], ...]
 """(token id, probability), the answer's own token first, the others from likely to unlikely."""

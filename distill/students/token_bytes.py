@@ -46,13 +46,6 @@ def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> TokenBytes | None:
     return TokenBytes(of, ids, {token: i for token, i in vocabulary.items() if i in added})
 
 
-def read_name(token: str) -> bytes:
-    r"""Return the bytes of a token as an API names it: UTF-8, or `bytes:\xe2\x80` for a part of a character."""
-    if token.startswith("bytes:") and re.fullmatch(r"bytes:(\\x[0-9a-f]{2})+", token):
-        return bytes.fromhex(token.removeprefix("bytes:").replace("\\x", ""))
-    return token.encode("utf-8", "surrogatepass")
-
-
 def _byte_level(token: str, alphabet: dict[str, int]) -> bytes:
     return bytes(alphabet[c] for c in token) if all(c in alphabet for c in token) else b""
 

@@ -13,8 +13,8 @@ from distill.tasks.protocol import Parsed
 from distill.tasks.repair import is_text, join_repairs, unwrap_fence
 
 _MAX_ANSWER_CHARS = 20_000
-_QUOTES = "\"'`*_“”‘’«»„‚<>[](){}"
-_LEAD = re.compile(
+QUOTES = "\"'`*_“”‘’«»„‚<>[](){}"
+LEAD_WORDS = re.compile(
     r"(?:the\s+)?(?:final\s+|correct\s+|predicted\s+|best\s+)?(?:answer|category|class|intent|label)"
     r"(?:\s+(?:is|would be))?\s*[:=\-]?\s*",
     re.IGNORECASE,
@@ -40,7 +40,7 @@ class LabelSet:
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
         self._exact = frozenset(labels)
-        self._forms = [(name, bend, _index(labels, bend)) for name, bend in _BENDS]
+        self._forms = [(name, bend, _index(labels, bend)) for name, bend in BENDS]
 
     def find(self, text: str) -> Match | None:
         """Find the label that `text` spells, or None; a spelling that two labels share finds neither."""
@@ -103,10 +103,10 @@ class LabelTask:
         return found and Match(found.label, join_repairs("json", found.repaired))
 
     def _from_lead(self, text: str) -> Match | None:
-        lead = _LEAD.match(text.lstrip(_QUOTES + " "))
+        lead = LEAD_WORDS.match(text.lstrip(QUOTES + " "))
         if lead is None:
             return None
-        found = self.label_set.find(text.lstrip(_QUOTES + " ")[lead.end() :])
+        found = self.label_set.find(text.lstrip(QUOTES + " ")[lead.end() :])
         return found and Match(found.label, join_repairs("surrounding_prose", found.repaired))
 
     def _from_line(self, text: str) -> Match | None:
@@ -151,14 +151,14 @@ def _fold_case(text: str) -> str:
 
 
 def _strip_quotes(text: str) -> str:
-    return _fold_case(text).strip(_QUOTES + " .,;:!")
+    return _fold_case(text).strip(QUOTES + " .,;:!")
 
 
 def _join_words(text: str) -> str:
     return re.sub(r"[\s_\-]+", "_", _strip_quotes(text))
 
 
-_BENDS: tuple[tuple[str, Callable[[str], str]], ...] = (
+BENDS: tuple[tuple[str, Callable[[str], str]], ...] = (
     ("case", _fold_case),
     ("quotes", _strip_quotes),
     ("separators", _join_words),

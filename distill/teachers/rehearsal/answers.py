@@ -9,10 +9,12 @@ from typing import Any, cast
 
 from distill.records.json import Json
 from distill.teachers.rehearsal.knowledge import Knowledge, Reply
+from distill.teachers.rehearsal.spelling import spell_out, split_words
 from distill.teachers.tokens import likely_tokens
 
 _CREATED = 1_767_225_600
 _LEAST_LOGPROB = -20.0
+_END = "<|end|>"
 
 
 def prompt_of(body: Mapping[str, Any], knowledge: Knowledge) -> str | None:
@@ -47,7 +49,7 @@ def complete(body: Mapping[str, Any], prompt: str, knowledge: Knowledge, *, turn
     choice: dict[str, Json] = {
         "index": 0,
         "message": message,
-        "logprobs": {"content": [_step(text, reply.labels, top)]} if body.get("logprobs") else None,
+        "logprobs": {"content": _spell(text, reply.labels, top)} if body.get("logprobs") else None,
         "finish_reason": "length" if cut else "stop",
     }
     return envelope(body, prompt, choice, tokens, likely_tokens(reply.rationale) if reply.rationale else 0)
@@ -76,11 +78,14 @@ def envelope(
     }
 
 
-def _step(text: str, labels: Sequence[tuple[str, float]], top: int) -> dict[str, Json]:
-    """Describe the whole answer as the one token that a label is on this server."""
-    own = next((share for label, share in labels if label == text), 1.0)
-    best: list[Json] = [_token(label, share) for label, share in labels[:top]]
-    return {**_token(text, own), "top_logprobs": best}
+def _spell(text: str, labels: Sequence[tuple[str, float]], top: int) -> list[Json]:
+    """Describe an answer word by word, each with its rivals; its end, as with most servers, is not among them."""
+    shares = dict(labels)
+    steps = spell_out(text, shares if text in shares else {text: 1.0}, split_words, top, _END)
+    return [
+        {**_token(step.token, step.probability), "top_logprobs": [_token(*pair) for pair in step.top]}
+        for step in steps[:-1]
+    ]
 
 
 def _token(token: str, probability: float) -> dict[str, Json]:

@@ -7,7 +7,6 @@ import pytest
 from fakes.candidates import LABEL_TASK, TEXT_TASK, candidate
 
 from distill.stages.lessons import make_lessons
-from distill.stages.opinions import MIN_LABEL_MASS
 
 
 def with_logprobs(tokens: dict[str, float], **fields: object) -> dict[str, object]:
@@ -31,24 +30,22 @@ def test_a_tie_goes_to_the_same_label_whatever_the_order() -> None:
     assert [make_lessons(order, LABEL_TASK)[0].target for order in (rows, rows[::-1])] == ["card", "card"]
 
 
-def test_log_probabilities_of_the_first_token_become_label_probabilities() -> None:
+def test_log_probabilities_become_label_probabilities() -> None:
     row = candidate("a", "q", "card", **with_logprobs({"card": 0.7, " ref": 0.2, "x": 0.1}))
     (lesson,) = make_lessons([row], LABEL_TASK)
-    total = 0.9 + MIN_LABEL_MASS
-    assert lesson.label_probs == pytest.approx((0.2 / total, 0.7 / total, MIN_LABEL_MASS / total))
+    assert lesson.label_probs == pytest.approx((0.2 / 0.9, 0.7 / 0.9, 0.0))
 
 
-def test_alternatives_that_do_not_name_the_target_give_no_probabilities() -> None:
+def test_tokens_that_are_not_those_of_the_answer_give_no_probabilities() -> None:
     row = candidate("a", "q", "card", **with_logprobs({"ref": 0.9, "oth": 0.1}))
     assert make_lessons([row], LABEL_TASK)[0].label_probs is None
 
 
-def test_a_token_that_begins_two_labels_counts_for_neither() -> None:
+def test_a_token_that_begins_two_labels_counts_half_for_each() -> None:
     task = LABEL_TASK.model_copy(update={"labels": ("card_lost", "card_late", "other")})
     row = candidate("a", "q", "other", **with_logprobs({"other": 0.4, "card": 0.6}))
     (lesson,) = make_lessons([row], task)
-    assert lesson.label_probs is not None
-    assert lesson.label_probs[2] > 0.99
+    assert lesson.label_probs == pytest.approx((0.3, 0.3, 0.4))
 
 
 def test_one_answer_without_log_probabilities_is_a_hard_target() -> None:

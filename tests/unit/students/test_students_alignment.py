@@ -12,7 +12,7 @@ from distill.records.completion import TopLogprobs
 from distill.students.alignment import align
 from distill.students.soft_rows import collate_soft, make_soft_row
 from distill.students.tiny import train_tokenizer
-from distill.students.token_bytes import TokenBytes, read_name, read_token_bytes
+from distill.students.token_bytes import TokenBytes, read_token_bytes
 
 END = 99
 
@@ -85,11 +85,6 @@ def test_teachers_own_end_token_teaches_when_to_stop():
 def test_probabilities_never_sum_to_more_than_one():
     known = align(spoken({"cold": 0.8, "hot": 0.4}), [0, END], vocabulary("cold", "hot"))
     assert sum(p for _, p in known[0]) == pytest.approx(1.0)
-
-
-def test_part_of_a_character_is_named_by_its_bytes():
-    assert read_name("bytes:\\xe2\\x80") == b"\xe2\x80"
-    assert read_name("bytes: no") == b"bytes: no"
 
 
 def test_bytes_of_a_byte_level_tokenizer_spell_any_text():

@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pytest
+
+from distill.records.token_names import is_end, read_name
+
+
+def test_part_of_a_character_is_named_by_its_bytes():
+    assert read_name("bytes:\\xe2\\x80") == b"\xe2\x80"
+    assert read_name("bytes: no") == b"bytes: no"
+
+
+@pytest.mark.parametrize(
+    "token", ["", "<|im_end|>", "<|end|>", "<｜end▁of▁sentence｜>", "</s>", "<eos>", "<end_of_turn>"]
+)
+def test_control_tokens_show_no_text(token: str):
+    assert is_end(token)
+
+
+@pytest.mark.parametrize("token", [" ", "\n", "<", "|", "<b>", "end", "[x]"])
+def test_tokens_of_an_answer_are_no_end(token: str):
+    assert not is_end(token)
