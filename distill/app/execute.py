@@ -14,13 +14,14 @@ import structlog
 
 from distill.app.composition import Composition
 from distill.app.runs import Run, latest_run, make_run_id, write_run
-from distill.config import dump
+from distill.config import PipelineConfig, dump
 from distill.engine.logging import configure_logging
 from distill.engine.provenance import read_commit, read_machine, read_versions
 from distill.engine.runner import Forecast, Listener, StageResult, forecast, run_plan
 from distill.engine.stage import Plan
 from distill.engine.store import Store, translate_os_errors
 from distill.records.decision import EXIT_CODES, DecisionWord
+from distill.stages.card import restate_terms
 
 RUN_FILES = {
     "report.html": ("report", "report.html"),
@@ -115,7 +116,18 @@ def _leave_run(composition: Composition, plan: Plan, store: Store, run_id: str, 
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     links = {} if evaluated is None else {"student": evaluated / "student"}
-    return write_run(runs_dir, composition.config.name, run_id, facts, results, files, links)
+    restated = {} if evaluated is None else _restate(evaluated / "student", composition.config)
+    return write_run(runs_dir, composition.config.name, run_id, facts, results, files, links, restated)
+
+
+def _restate(student: Path, config: PipelineConfig) -> dict[str, str]:
+    """Return the student's card where it has the teachers' terms otherwise than the config that was run."""
+    path = student / "README.md"
+    if not path.is_file():
+        return {}
+    card = path.read_text(encoding="utf-8")
+    now = restate_terms(card, config.panel)
+    return {} if now == card else {path.name: now}
 
 
 def _read_verdict(path: Path | None) -> str | None:

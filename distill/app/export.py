@@ -8,10 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill.app.runs import Run
+from distill.app.runs import Run, read_panel
 from distill.engine.store import Store, digest_file
 from distill.errors import UsageError
 from distill.records.runtime import RuntimeConfig
+from distill.stages.card import restate_terms
 from distill.students.exporting import Dtype, Format, get_exporter
 
 if TYPE_CHECKING:
@@ -53,7 +54,8 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
     draft.mkdir(parents=True)
     try:
         parity = get_exporter(form)(trained, draft, dtype, runtime)
-        _complete(packaged, draft, parity, keep_adapter=form == "vllm")
+        card = restate_terms((packaged / CARD).read_text(encoding="utf-8"), read_panel(run))
+        _complete(card, packaged, draft, parity, keep_adapter=form == "vllm")
         if target.exists():
             target.rmdir()
         draft.rename(target)
@@ -62,9 +64,8 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
     return Exported(target, parity)
 
 
-def _complete(packaged: Path, draft: Path, parity: FormParity | None, *, keep_adapter: bool) -> None:
+def _complete(card: str, packaged: Path, draft: Path, parity: FormParity | None, *, keep_adapter: bool) -> None:
     """Add the card, the thresholds that were chosen, and what was measured."""
-    card = (packaged / CARD).read_text(encoding="utf-8")
     whole = card if keep_adapter else card.replace(_ADAPTER, _WHOLE, 1)
     (draft / CARD).write_text(whole + _describe_form(draft, parity), encoding="utf-8")
     manifest = draft / "distill.json"

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 from distill.app.disparity import find_disparity
 from distill.app.identity import Identity, Load, check_identity
-from distill.app.runs import Run
+from distill.app.runs import Run, list_teachers
 from distill.app.summary import find_judged_system
 from distill.engine.channels import Action, ChannelEntry, Channels, Depot, hash_files
 from distill.errors import PromotionRefusedError, UsageError
@@ -91,6 +91,7 @@ def _metadata(run: Run, decision: Mapping[str, Any], identity: Identity, wish: W
         "base": manifest.get("base", {}),
         "chat_template_sha256": manifest.get("chat_template_sha256"),
         "parity": {"rows": identity.parity_rows},
+        "terms": [teacher.get("terms") for teacher in list_teachers(run)],
         "sunset": {
             "teacher": _teacher_sunset(run, identity.student.parent),
             "base": None if wish.base_sunset is None else wish.base_sunset.isoformat(),

@@ -14,11 +14,15 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
+
+from pydantic import ValidationError
 
 from distill.config.tree import read_tree
 from distill.engine.runner import StageResult
 from distill.errors import DataError, UsageError
+from distill.records.json import Json
+from distill.teachers.config import TeacherConfig
 
 RUN_SCHEMA = 1
 RUN_FILE = "run.json"
@@ -135,6 +139,24 @@ def _name_in(config: Path) -> str | None:
     return None
 
 
+def list_teachers(run: Run) -> Sequence[Mapping[str, Json]]:
+    """Return the teachers' sections as run.json states them, the reference teacher's first."""
+    config = cast("Mapping[str, Any]", run.facts["config"])
+    return config.get("teachers") or [config["teacher"]]
+
+
+def read_panel(run: Run) -> tuple[TeacherConfig, ...]:
+    """Return the teachers of a run, the reference teacher first.
+
+    Raises:
+        DataError: the config in run.json is damaged.
+    """
+    try:
+        return tuple(TeacherConfig.model_validate(section) for section in list_teachers(run))
+    except ValidationError as error:
+        raise DataError(f"{run.directory / RUN_FILE}: damaged ({error}); run the config again") from error
+
+
 def write_run(
     runs_dir: Path,
     name: str,
@@ -143,6 +165,7 @@ def write_run(
     results: Sequence[StageResult],
     files: Mapping[str, Path],
     links: Mapping[str, Path],
+    restated: Mapping[str, str] | None = None,
 ) -> Run:
     """Write a run directory (run.json last) and point `latest` at it.
 
@@ -154,6 +177,7 @@ def write_run(
         results: what each stage did.
         files: file name -> artifact file to copy.
         links: link name -> artifact directory to point at.
+        restated: file name -> text that stands in its place in the linked directories.
 
     Raises:
         OSError: the disk refuses.
@@ -164,12 +188,24 @@ def write_run(
         if source.is_file():
             shutil.copyfile(source, directory / file_name)
     for link_name, target in links.items():
-        if target.is_dir():
+        if target.is_dir() and not restated:
             _point(directory / link_name, target)
+        elif target.is_dir():
+            _point_to_entries(directory / link_name, target, restated or {})
     full = {"schema": RUN_SCHEMA, "id": run_id, "name": name, "stages": [asdict(result) for result in results], **facts}
     _write_atomically(directory / RUN_FILE, json.dumps(full, indent=1, ensure_ascii=False, default=str))
     _point(runs_dir / name / "latest", directory)
     return read_run(directory)
+
+
+def _point_to_entries(place: Path, target: Path, restated: Mapping[str, str]) -> None:
+    """Make `place` a directory of links to the entries of `target`, but for the files that are restated."""
+    place.mkdir(exist_ok=True)
+    for entry in sorted(target.iterdir()):
+        if entry.name not in restated:
+            _point(place / entry.name, entry)
+    for name, text in restated.items():
+        _write_atomically(place / name, text)
 
 
 def _point(link: Path, target: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from distill.metrics.threshold import ThresholdChoice
 
 SHOWN = ("accuracy", "macro_f1", "failure_rate")
+_TEACHER = "teacher `"
 SYSTEMS = ("student", "cascade", "teacher")
 PIPELINE_TAGS = {"classifier": "text-classification", "causal_lm": "text-generation", "seq2seq": "text2text-generation"}
 Scores = Mapping[str, Mapping[str, Score]]
@@ -64,6 +65,19 @@ def write_card(
         _list(_describe_origin(teachers, facts)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def restate_terms(card: str, teachers: Sequence[TeacherConfig]) -> str:
+    """Return a card with the teachers' terms as they are stated now.
+
+    Terms decide no answer, so an evaluation stays cached, with its card, when they are stated otherwise.
+    """
+    lines = card.split("\n")
+    places = [place for place, line in enumerate(lines) if line.startswith(f"- {_TEACHER}")]
+    if not places:
+        return card
+    now = [f"- {line}" for line in _state_terms(teachers)]
+    return "\n".join([*lines[: places[0]], *now, *lines[places[-1] + 1 :]])
 
 
 def write_metadata(student: StudentConfig, own: Mapping[str, Score], facts: CardFacts) -> str:
@@ -158,11 +172,16 @@ def _describe_origin(teachers: Sequence[TeacherConfig], facts: CardFacts) -> lis
     lines = [f"base: {named}{at}" + (f", licence {base['licence']}" if base.get("licence") else "")]
     lines += [f"base file `{name}`: sha256 `{digest}`" for name, digest in sorted(base["hashes"].items())]
     lines += [f"weights `{name}`: sha256 `{digest}`" for name, digest in facts.weights.items()]
+    return lines + _state_terms(teachers) + [f"{stage} artifact: `{key}`" for stage, key in sorted(facts.keys.items())]
+
+
+def _state_terms(teachers: Sequence[TeacherConfig]) -> list[str]:
+    lines: list[str] = []
     for name, teacher in zip(name_teachers(teachers), teachers, strict=True):
         source = f" ({teacher.terms.source})" if teacher.terms.source else ""
         stated = teacher.terms.training_on_outputs
-        lines.append(f"teacher `{name}`: training with its outputs is stated as {stated}{source}")
-    return lines + [f"{stage} artifact: `{key}`" for stage, key in sorted(facts.keys.items())]
+        lines.append(f"{_TEACHER}{name}`: training with its outputs is stated as {stated}{source}")
+    return lines
 
 
 def _list(lines: Sequence[str]) -> str:

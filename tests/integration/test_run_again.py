@@ -78,3 +78,24 @@ def test_a_margin_widened_after_the_verdict_is_said_and_costs_a_look(finished, t
     assert look() == (2, False)  # the first was the finished run's
     assert look("--set", "gate.rules.0.margin=0.99") == (3, True)
     assert look("--set", "gate.rules.0.margin=0.99", "--set", "student.seed=8") == (4, False)
+
+
+def test_terms_that_changed_are_on_the_card_though_the_evaluation_is_cached(finished, tmp_path):
+    project = Project(tmp_path / "copy", finished.config)
+    shutil.copytree(finished.directory, project.directory, symlinks=True)
+    runs = project.directory / "runs/small"
+    before = (runs / "latest/student/README.md").read_text(encoding="utf-8")
+    code, _, err = project.call("run", "small.yaml", "--set", "teacher.terms.source=https://example.org/terms-2")
+    assert code in (0, 3, 4, 7), err
+    assert "evaluate: cached" in err
+    card = (runs / "latest/student/README.md").read_text(encoding="utf-8")
+    assert "https://example.org/terms-2" in card
+    changed = [pair for pair in zip(before.splitlines(), card.splitlines(), strict=True) if pair[0] != pair[1]]
+    assert len(changed) == 1
+    weights = runs / "latest/student/model.safetensors"
+    assert weights.resolve().is_relative_to(project.directory / ".distill/artifacts/evaluate")
+    (artifact,) = (project.directory / ".distill/artifacts/evaluate").glob("*/student/README.md")
+    assert artifact.read_text(encoding="utf-8") == before
+    code, _, err = project.call("export", "small@latest", "--format", "merged", "-o", "exported")
+    assert code == 0, err
+    assert "https://example.org/terms-2" in (project.directory / "exported/README.md").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from huggingface_hub import ModelCard
 
 from distill.engine.stage import Context
 from distill.records.score import Score
-from distill.stages.card import score_systems, write_card
+from distill.stages.card import restate_terms, score_systems, write_card
 from distill.stages.card_facts import CardFacts, read_card_facts
 from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.tasks.config import TaskConfig
@@ -100,6 +100,21 @@ def test_what_is_not_known_is_left_out():
     assert card.data.library_name == "transformers"
     assert "licence" not in card.text
     assert "| filter |" not in card.text
+
+
+def stated(source: str, word: str = "allowed") -> TeacherConfig:
+    return TeacherConfig.model_validate(
+        TEACHER.model_dump() | {"terms": {"training_on_outputs": word, "source": source}}
+    )
+
+
+def test_terms_are_restated_and_nothing_else_changes():
+    old, new = stated("https://old.example"), stated("https://new.example")
+    other = new.model_copy(update={"model": "second"})
+    card = write_card(STUDENT, TASK, [old, other], SCORES, make_facts(), None)
+    assert restate_terms(card, [old, other]) == card
+    assert restate_terms(card, [new, other]) == write_card(STUDENT, TASK, [new, other], SCORES, make_facts(), None)
+    assert restate_terms("a card of another time", [new]) == "a card of another time"
 
 
 def test_every_teacher_is_named_with_its_terms():
