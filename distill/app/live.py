@@ -90,7 +90,7 @@ def find_target(name: str, state_dir: Path, runs_dir: Path, place: Path | str | 
     if name in channels.names():
         entry = channels.read(name)
         metadata = entry.metadata if entry is not None else {}
-        run, system = _find_run(metadata, runs_dir), str(metadata.get("system", "student"))
+        run, system = find_run(metadata, runs_dir), str(metadata.get("system", "student"))
         return Target(state_dir, name, None, run, system, place)
     try:
         run = resolve_run(name, runs_dir)
@@ -103,7 +103,8 @@ def find_target(name: str, state_dir: Path, runs_dir: Path, place: Path | str | 
     return Target(run.state_dir, None, student_dir, run, "student")
 
 
-def _find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
+def find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
+    """Return the run that a channel's version came from; None where it is not here."""
     try:
         return resolve_run(str(metadata["run"]), runs_dir)
     except (KeyError, UsageError):

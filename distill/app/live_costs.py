@@ -10,8 +10,9 @@ from typing import Any, cast
 
 import yaml
 
+from distill.app.live import find_run
 from distill.app.recost import make_scenario
-from distill.app.runs import Run, resolve_run
+from distill.app.runs import Run
 from distill.costs import CostsConfig
 from distill.costs.live import LiveCosts, LiveTally, RunFigures, build_live_costs
 from distill.engine.channels import Channels
@@ -56,7 +57,7 @@ def read_live_costs(
     history = {entry.label: entry for entry in Channels(state_dir if place is None else place).history(channel)}
     found: list[LiveCosts] = []
     for label, tally in tallies.items():
-        run = _find_run(history[label].metadata if label in history else {}, runs_dir)
+        run = find_run(history[label].metadata if label in history else {}, runs_dir)
         figures = read_figures(run, changes or {})
         found.append(build_live_costs(label, None if run is None else run.id, tally, figures))
     return found
@@ -101,7 +102,7 @@ def price_health(health: Health, *, state_dir: Path, runs_dir: Path, place: Path
     """
     history = Channels(state_dir if place is None else place).history(health.channel)
     metadata = next((entry.metadata for entry in history if entry.label == health.version), {})
-    run = _find_run(metadata, runs_dir)
+    run = find_run(metadata, runs_dir)
     return build_live_costs(health.version, None if run is None else run.id, health.spend, read_figures(run, {}))
 
 
@@ -159,10 +160,3 @@ def _tally(channel: str, state_dir: Path, since: float, version: str | None) -> 
     finally:
         log.close()
     return {label: tally for label, tally in tallies.items() if tally.requests}
-
-
-def _find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
-    try:
-        return resolve_run(str(metadata["run"]), runs_dir)
-    except (KeyError, UsageError):
-        return None

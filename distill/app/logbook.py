@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from distill.app.runs import resolve_run
+from distill.app.live import find_run
 from distill.engine.channels import Channels
 from distill.errors import UsageError
 from distill.serving.export import ColumnNames, export_rows
@@ -71,10 +71,10 @@ def find_names(channel: str, place: Path | str, runs_dir: Path) -> ColumnNames:
     """
     entry = Channels(place).read(channel)
     metadata = {} if entry is None else entry.metadata
-    try:
-        config = cast("Mapping[str, Any]", resolve_run(str(metadata["run"]), runs_dir).facts["config"])
-    except (KeyError, UsageError):
+    run = find_run(metadata, runs_dir)
+    if run is None:
         return ColumnNames()
+    config = cast("Mapping[str, Any]", run.facts["config"])
     data = cast("Mapping[str, Any]", config.get("data") or {})
     return ColumnNames(
         id=data.get("id"),

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
+from fakes.http_server import Handler, http_server, url_of
 
 from distill.errors import TeacherError
 from distill.records.completion import Message, TeacherRequest
@@ -31,9 +31,9 @@ REQUESTS = {
 }
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
+class _Scripted(Handler):
+    def post(self) -> None:
+        body = self.read_body()
         self.server.seen.append((self.path, dict(self.headers), body))
         status, reply = self.server.reply
         if status == 0:
@@ -47,20 +47,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(reply)
         self.close_connection = status == 299
 
-    def log_message(self, *_: object) -> None:
-        return
-
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    httpd.seen, httpd.reply = [], (200, GOOD)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield httpd
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with http_server(_Scripted) as served:
+        served.seen, served.reply = [], (200, GOOD)
+        yield served
 
 
 def _ask(client: str, url: str, request: TeacherRequest):
@@ -75,7 +67,7 @@ def _ask(client: str, url: str, request: TeacherRequest):
 
 
 def _url(server: ThreadingHTTPServer) -> str:
-    return f"http://127.0.0.1:{server.server_port}/v1"
+    return url_of(server, "/v1")
 
 
 @pytest.mark.parametrize("name", list(REQUESTS))

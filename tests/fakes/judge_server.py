@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from fakes.http_server import Handler, http_server, url_of
 
 
 class Served:
@@ -22,17 +22,17 @@ class Served:
 def chat_server(answer: Callable[[str], str]) -> Iterator[Served]:
     served = Served()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Chat(Handler):
         protocol_version = "HTTP/1.1"
 
-        def do_GET(self) -> None:
-            self._send({"object": "list", "data": [{"id": "any", "object": "model"}]})
+        def get(self) -> None:
+            self.reply_json({"object": "list", "data": [{"id": "any", "object": "model"}]})
 
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        def post(self) -> None:
+            body = json.loads(self.read_body())
             served.bodies.append(body)
             message = {"role": "assistant", "content": answer(body["messages"][-1]["content"])}
-            self._send(
+            self.reply_json(
                 {
                     "id": "r",
                     "object": "chat.completion",
@@ -43,24 +43,6 @@ def chat_server(answer: Callable[[str], str]) -> Iterator[Served]:
                 }
             )
 
-        def _send(self, value: dict[str, Any]) -> None:
-            text = json.dumps(value).encode()
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    served.url = f"http://127.0.0.1:{server.server_address[1]}/v1"
-    try:
+    with http_server(Chat) as server:
+        served.url = url_of(server, "/v1")
         yield served
-    finally:
-        server.shutdown()
-        thread.join(10)
-        server.server_close()

@@ -6,13 +6,13 @@ import asyncio
 import gzip
 import io
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from html.parser import HTMLParser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 
 import pytest
+from fakes.http_server import Handler, http_server
 from fakes.report_data import make_report_data
 
 from distill.cli.terminal import printable
@@ -86,29 +86,16 @@ def test_an_error_with_a_servers_words_does_not_reach_the_terminal_raw(capsys, m
     assert "\x1b" not in capsys.readouterr().err
 
 
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["content-length"]))
-        body = self.server.reply
-        self.send_response(200)
-        self.send_header("content-encoding", "gzip")
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: object) -> None:
-        return
+class _Packed(Handler):
+    def post(self) -> None:
+        self.read_body()
+        self.reply(self.server.reply, content_encoding="gzip")
 
 
 @pytest.fixture
 def server() -> Iterator[ThreadingHTTPServer]:
-    httpd = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield httpd
-    httpd.shutdown()
-    thread.join()
-    httpd.server_close()
+    with http_server(_Packed) as served:
+        yield served
 
 
 def _ask(port: int) -> bytes:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from email.utils import formatdate
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from fakes.http_server import Handler, http_server, url_of
 
 from distill.app.diagnosis import _word_nvidia, diagnose
 from distill.app.findings import Finding
@@ -21,28 +20,20 @@ ROOT = Path(__file__).parents[3]
 SECRET = "sk-test-doctor-0123456789"
 
 
-class _Hub(BaseHTTPRequestHandler):
+class _Hub(Handler):
     skew_s = 0.0
 
-    def do_HEAD(self) -> None:
+    def head(self) -> None:
         self.send_response_only(404)
         self.send_header("Date", formatdate(1_800_000_000 + self.skew_s, usegmt=True))
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Hub)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-    yield
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with http_server(_Hub) as server:
+        monkeypatch.setenv("HF_ENDPOINT", url_of(server))
+        yield
 
 
 def _by_subject(findings: list[Finding]) -> dict[str, Finding]:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import threading
 from collections.abc import Iterator
 from datetime import date
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from fakes.http_server import Handler, http_server, url_of
 
 from distill.app.sunset import find_sunsets
 from distill.teachers import TeacherConfig
@@ -21,24 +19,14 @@ def listing() -> Iterator[tuple[str, list[str]]]:
     """Serve a model listing; return its URL and the paths that were asked."""
     asked: list[str] = []
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+    class Listing(Handler):
+        def get(self) -> None:
             asked.append(self.path)
             models = [{"id": "old", "shutdown_date": "2026-05-31"}, {"id": "new"}]
-            text = json.dumps({"object": "list", "data": models}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(text)))
-            self.end_headers()
-            self.wfile.write(text)
+            self.reply_json({"object": "list", "data": models})
 
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}/v1", asked
-    server.shutdown()
-    server.server_close()
+    with http_server(Listing) as server:
+        yield url_of(server, "/v1"), asked
 
 
 def test_auto_takes_the_day_that_the_server_lists(listing: tuple[str, list[str]]) -> None:

@@ -1,14 +1,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
+from fakes.http_server import Handler, http_server, url_of
 
 from distill.engine.channels import Channels
 from distill.errors import UsageError
@@ -208,25 +207,18 @@ def test_a_slice_that_escalates_far_more_often_is_named() -> None:
 def test_the_webhook_is_told_once_until_the_alarms_change_or_time_passes(state: Path) -> None:
     told: list[dict[str, object]] = []
 
-    class Hook(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            self.send_response(200)
-            self.end_headers()
+    class Hook(Handler):
+        def post(self) -> None:
+            told.append(json.loads(self.read_body()))
+            self.reply()
 
-        def log_message(self, *_: object) -> None:
-            return None
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Hook)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    config = MonitorConfig(webhook=f"http://127.0.0.1:{server.server_port}/hook", max_silence_s=1e9)
     rows, bad = [request(i) for i in range(100)], audits([False] * 50)
-    for log, later in ((Log(rows, bad), 0), (Log(rows, bad), 60), (Log(rows, bad), 4000)):
-        check("production", log, config, state_dir=state, now=NOW + later)
-    slow = Log([*rows, *(request(i, latency_ms=9999.0) for i in range(100, 200))], bad)
-    check("production", slow, config, state_dir=state, now=NOW + 4060)
-    server.shutdown()
-    server.server_close()
+    with http_server(Hook) as server:
+        config = MonitorConfig(webhook=url_of(server, "/hook"), max_silence_s=1e9)
+        for log, later in ((Log(rows, bad), 0), (Log(rows, bad), 60), (Log(rows, bad), 4000)):
+            check("production", log, config, state_dir=state, now=NOW + later)
+        slow = Log([*rows, *(request(i, latency_ms=9999.0) for i in range(100, 200))], bad)
+        check("production", slow, config, state_dir=state, now=NOW + 4060)
     assert [body["status"] for body in told] == ["unhealthy"] * 3
     assert {f["signal"] for f in told[-1]["findings"] if f["status"] == "alarm"} >= {"disagreement", "slow"}  # type: ignore[union-attr, index]
 
