@@ -130,7 +130,7 @@ def test_several_runs_are_compared_with_csv_and_json_beside(project, cli, tmp_pa
     assert cli("report", "r2", "r1", "--runs-dir", project.runs_dir, "-o", out).code == 0
     page = out.read_text()
     assert "gate.<wbr>rules" in page
-    assert "+40.0 (" in page
+    assert '+40.0<span class="under">(' in page
     rows = list(csv.DictReader(io.StringIO(out.with_suffix(".csv").read_text())))
     assert [(row["id"], row["student"], row["quality"]) for row in rows] == [
         ("r1", "small with fallback", "0.5"), ("r2", "small", "0.9"),
