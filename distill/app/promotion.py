@@ -36,7 +36,7 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
     """Point a channel at a run's student, if the gate said promote and the student is what the gate saw.
 
     Raises:
-        PromotionRefusedError: the gate said something else, or the student's forms disagree (and there is no `force`);
+        PromotionRefusedError: the gate said something else, the forms disagree or it was a rehearsal (and no `force`);
             the student differs from what the gate saw (`force` does not help), or the channel moved.
         UsageError: the run never reached the gate, or `force` comes without a reason.
         StoreError: the student's files are not those that were recorded, or the place cannot be written.
@@ -47,6 +47,7 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
     decision = cast("Mapping[str, Any]", json.loads(path.read_text(encoding="utf-8")))
     word = str(decision["decision"])
     objection = f"the gate said {word}: {decision['reason']}" if word != "promote" else find_disparity(run)
+    objection = objection or find_stand_in(run)
     if objection is not None and not wish.force:
         raise PromotionRefusedError(
             f"run {run.id}: {objection}; nothing moved "
@@ -69,6 +70,14 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
         action=action,
         metadata=_metadata(run, decision, identity, wish),
     )
+
+
+def find_stand_in(run: Run) -> str | None:
+    """Say that a run was a rehearsal: its student learnt from a stand-in, and its looks are counted apart."""
+    path = run.artifact("evaluate") / "evaluation.json"
+    if path.is_file() and json.loads(path.read_text(encoding="utf-8")).get("is_rehearsal", False):
+        return "it was a rehearsal, whose teacher is a stand-in; run the config itself"
+    return None
 
 
 def _compared_version(decision: Mapping[str, Any], channel: str) -> int | None:

@@ -26,6 +26,7 @@ from distill.teachers.config import TeacherConfig
 from distill.teachers.roster import find_twin
 
 BASELINES = ("majority", "linear_probe", "base", "few_shot")
+_DATED = re.compile(r"20\d\d-?\d\d-?\d\d|-\d{4}$")
 Found = Iterator[tuple[Path, str]]
 
 
@@ -58,7 +59,7 @@ def check_sections(parts: Sections, tree: Tree) -> list[Problem]:
 
 
 def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Problem]:
-    """Return what is allowed but will surprise: a base or a dataset without a revision, a gate that cannot promote."""
+    """Return what is allowed but surprises: a base, dataset or teacher that may change; a gate that cannot promote."""
     found: list[tuple[Path, str]] = []
     student, data = parts.student, parts.data
     base = student.base if student is not None and student.revision is None else None
@@ -68,6 +69,10 @@ def find_warnings(parts: Sections, tree: Tree, base_dir: FilePath) -> list[Probl
         for path, source in ((("data", "source"), data.source), (("data", "heldout", "source"), data.heldout.source)):
             if source is not None and source.startswith("hf:") and "@" not in source:
                 found.append((path, "a hub dataset without @revision may change under you; pin its commit"))
+    for path, teacher in parts.teachers.items():
+        if teacher.provider == "openai" and teacher.base_url is None and not _DATED.search(teacher.model):
+            message = "names no dated snapshot: the provider may point it at another model between two answers"
+            found.append(((*path, "model"), message))
     if parts.gate is not None and not any("block" in (r.policy, r.slice_policy) for r in parts.gate.rules):
         found.append((("gate", "rules"), "no rule blocks, so the verdict can only be inconclusive or invalid"))
     return [Problem(tree.where(path), show_path(path), message) for path, message in found]

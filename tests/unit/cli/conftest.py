@@ -75,13 +75,14 @@ class Project:
         right: int = 30,
         of: str = "student",
         agreement: float | None = 1.0,
+        evaluation: dict[str, Any] | None = None,
     ) -> Path:
         """Leave a run of 40 held-out examples, `right` of them answered well; `agreement` is that of its forms."""
         keys = {"evaluate": f"{run_id}-evaluate", "gate": f"{run_id}-gate", "report": f"{run_id}-report"}
         manifest = json.dumps({"thresholds": {"fallback": 0.5}, "base": {"name": "tiny"}})
         files = {
             "student/distill.json": manifest, "student/weights": run_id, "parity.json": "[]",
-            "evaluation.json": '{"threshold": {"threshold": 0.5}}'}  # fmt: skip
+            "evaluation.json": json.dumps({"threshold": {"threshold": 0.5}, **(evaluation or {})})}  # fmt: skip
         if agreement is not None:
             form = {"form": "merged", "agreement": agreement, "tokens": 640}
             files["student/form_parity.json"] = json.dumps({"required_agreement": 0.999, "forms": [form]})

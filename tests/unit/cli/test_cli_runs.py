@@ -211,3 +211,11 @@ def test_agreement_with_the_teacher_is_not_called_accuracy(project, cli) -> None
 @pytest.mark.parametrize("amount", ["nan", "inf", "-1"])
 def test_a_budget_that_is_no_amount_is_refused(amount: str, cli) -> None:
     assert cli("run", "x.yaml", "--budget", amount).code == 2
+
+
+def test_a_rehearsals_student_is_not_promoted_but_by_a_person(project, cli) -> None:
+    project.add_run("r1", evaluation={"is_rehearsal": True})
+    runs = ("--runs-dir", project.runs_dir)
+    refused = cli("promote", "r1", *runs)
+    assert (refused.code, "whose teacher is a stand-in" in refused.err) == (3, True)
+    assert cli("promote", "r1", *runs, "--force", "--reason", "the data's own gold is the teacher").code == 0

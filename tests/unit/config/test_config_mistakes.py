@@ -129,3 +129,18 @@ def test_a_gate_none_of_whose_rules_blocks_is_warned_of_before_it_costs(tmp_path
     )
     (warning,) = load_config(tmp_path / "c.yaml", (), {}).warnings
     assert "can only be inconclusive" in str(warning)
+
+
+@pytest.mark.parametrize(
+    ("teacher", "warned"),
+    [
+        ("{model: gpt-5.4}", True),
+        ("{model: gpt-5.4-2026-03-05}", False),
+        ("{model: gpt-4-0613}", False),
+        ("{model: my-own, base_url: 'http://127.0.0.1:1/v1'}", False),
+    ],
+)
+def test_a_teacher_without_a_date_may_change_and_is_warned_of(teacher: str, warned: bool, tmp_path: Path) -> None:
+    text = SOUND.replace("FILTER", "finished").replace("RULE", PASSING).replace("{model: gpt-5.4-2026-03-05}", teacher)
+    (tmp_path / "c.yaml").write_text(text)
+    assert any("no dated snapshot" in str(one) for one in load_config(tmp_path / "c.yaml", (), {}).warnings) == warned
