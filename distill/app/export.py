@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,24 +16,25 @@ from distill.stages.card import restate_terms
 from distill.students.exporting import Dtype, Format, get_exporter
 
 if TYPE_CHECKING:
-    from distill.students.parity import FormParity
+    from distill.students.exporting.protocol import Outcome
 
 CARD = "README.md"
+PARITY = "export_parity.json"
 _WEIGHTS = {".safetensors", ".onnx", ".gguf"}
 _ADAPTER, _WHOLE = "library_name: peft", "library_name: transformers"
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written where. `parity` is None where nothing on this machine can read the form back."""
+    """What was written where, and what was measured of it."""
 
     directory: Path
-    parity: FormParity | None
+    outcome: Outcome
 
     @property
     def is_the_student(self) -> bool:
         """Whether the form chooses as the trained student did, as far as could be measured."""
-        return self.parity is None or self.parity.passes
+        return all(form.passes for form in self.outcome.forms)
 
 
 def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: RuntimeConfig) -> Exported:
@@ -53,35 +54,34 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     try:
-        parity = get_exporter(form)(trained, draft, dtype, runtime)
+        outcome = get_exporter(form)(trained, draft, dtype, runtime)
         card = restate_terms((packaged / CARD).read_text(encoding="utf-8"), read_panel(run))
-        _complete(card, packaged, draft, parity, keep_adapter=form == "vllm")
+        _complete(card, packaged, draft, outcome, keep_adapter=form == "vllm")
         if target.exists():
             target.rmdir()
         draft.rename(target)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-    return Exported(target, parity)
+    return Exported(target, outcome)
 
 
-def _complete(card: str, packaged: Path, draft: Path, parity: FormParity | None, *, keep_adapter: bool) -> None:
+def _complete(card: str, packaged: Path, draft: Path, outcome: Outcome, *, keep_adapter: bool) -> None:
     """Add the card, the thresholds that were chosen, and what was measured."""
     whole = card if keep_adapter else card.replace(_ADAPTER, _WHOLE, 1)
-    (draft / CARD).write_text(whole + _describe_form(draft, parity), encoding="utf-8")
+    (draft / CARD).write_text(whole + _describe_form(draft, outcome), encoding="utf-8")
     manifest = draft / "distill.json"
     if manifest.is_file():
         chosen = json.loads((packaged / "distill.json").read_text(encoding="utf-8"))["thresholds"]
         body = json.loads(manifest.read_text(encoding="utf-8")) | {"thresholds": chosen}
         manifest.write_text(json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-    measured = None if parity is None else asdict(parity) | {"passes": parity.passes}
-    (draft / "export_parity.json").write_text(json.dumps(measured, indent=1) + "\n", encoding="utf-8")
+    (draft / PARITY).write_text(json.dumps(outcome.as_json(), indent=1) + "\n", encoding="utf-8")
 
 
-def _describe_form(draft: Path, parity: FormParity | None) -> str:
+def _describe_form(draft: Path, outcome: Outcome) -> str:
     """Return the card's section on the exported files: how they agree with the trained student, and their hashes."""
-    agreement = "not read back here, so its parity is unknown"
-    if parity is not None:
-        agreement = f"the same choice as the trained student at {parity.agreement:.2%} of {parity.tokens} positions"
+    agreements = [f"- parity in {form.number_type}: {form}" for form in outcome.forms] or [
+        f"- parity: unknown; {outcome.unmeasured}"
+    ]
     files = sorted(path for path in draft.rglob("*") if path.suffix in _WEIGHTS)
     hashes = [f"- exported `{path.relative_to(draft).as_posix()}`: sha256 `{digest_file(path)}`" for path in files]
-    return "\n".join(["", "## This export", "", f"- parity: {agreement}", *hashes]) + "\n"
+    return "\n".join(["", "## This export", "", *agreements, *hashes]) + "\n"

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), required=True, help="A new folder.")
 @click.option(
     "--dtype",
-    type=click.Choice(["float32", "bfloat16", "float16"]),
+    type=click.Choice(["float32", "bfloat16", "float16", "q8_0"]),
     default="float32",
     show_default=True,
-    help="Number type of merged and gguf; merging is always done in float32.",
+    help="Number type that it is served in (q8_0: gguf only); merging is always done in float32.",
 )
 @click.option("--device", default="cpu", show_default=True, help="Where weights are merged and read back.")
 @runs_dir_option
@@ -35,25 +35,19 @@ def command(run: str, form: Format, output: Path, dtype: Dtype, device: str, run
     \b
     distill export quickstart@latest --format onnx -o out/
     """
-    from dataclasses import asdict
-
     from distill.app.export import export_run
     from distill.app.runs import resolve_run
     from distill.records.runtime import RuntimeConfig
 
     done = export_run(resolve_run(run, runs_dir), form, output, dtype, RuntimeConfig(device=device))
-    parity = done.parity
     if as_json:
-        print_json({"directory": str(done.directory), "parity": None if parity is None else asdict(parity)})
-    elif parity is None:
-        click.echo(f"wrote {done.directory}; parity: not measured, nothing here reads this form back")
-    else:
-        click.echo(f"wrote {done.directory}")
-        click.echo(
-            f"parity ({parity.form}): the same choice at {parity.agreement:.2%} of {parity.tokens} positions on "
-            f"{parity.prompts} prompts; logits at most {parity.largest_logit_gap:.3g} apart, "
-            f"{parity.mean_logit_gap:.3g} on average"
-        )
-        if not done.is_the_student:
-            click.echo("this form is NOT the student that was judged: do not serve it in its place", err=True)
+        print_json({"directory": str(done.directory), "parity": done.outcome.as_json()})
+        return 0 if done.is_the_student else 3
+    click.echo(f"wrote {done.directory}")
+    for measured in done.outcome.forms:
+        click.echo(f"parity ({measured.form}, run in {measured.number_type}): {measured}")
+    if done.outcome.unmeasured is not None:
+        click.echo(f"parity: not measured: {done.outcome.unmeasured}")
+    if not done.is_the_student:
+        click.echo("this form is NOT the student that was judged: do not serve it in its place", err=True)
     return 0 if done.is_the_student else 3

@@ -33,7 +33,7 @@ from distill.students.manifest import StudentManifest, read_manifest, write_mani
 from distill.students.packing import check_packing
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
-from distill.students.reading import Question, Reader, read_causal
+from distill.students.reading import NumberType, Question, Reader, cast_to, read_causal
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
 from distill.tasks.config import TaskConfig
@@ -102,13 +102,15 @@ class CausalStudent:
         model, chat, manifest = open_causal(directory, runtime, merge=True)
         return CausalPredictor(model, chat, manifest)
 
-    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
-        """Load what `train` wrote, for the parity check.
+    def read_form(
+        self, directory: Path, runtime: RuntimeConfig, *, merge: bool, number_type: NumberType = "float32"
+    ) -> Reader:
+        """Load what `train` wrote, for the parity check, to run in `number_type`.
 
         Raises:
             StoreError: the directory is damaged, or its base or chat template is not the one trained with.
         """
-        return read_causal(open_causal(directory, runtime, merge=merge)[0])
+        return read_causal(cast_to(open_causal(directory, runtime, merge=merge)[0], number_type))
 
 
 class CausalPredictor:

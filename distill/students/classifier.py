@@ -29,7 +29,7 @@ from distill.students.label_rows import encode_label_rows
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
-from distill.students.reading import Question, Reader, read_classifier
+from distill.students.reading import NumberType, Question, Reader, cast_to, read_classifier
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
 from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt, truncate_ids
@@ -90,13 +90,17 @@ class ClassifierStudent:
         model, foundation, manifest = open_classifier(directory, runtime, merge=True)
         return ClassifierPredictor(model, foundation.tokenizer, manifest, place(runtime.device))
 
-    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
-        """Load what `train` wrote, for the parity check.
+    def read_form(
+        self, directory: Path, runtime: RuntimeConfig, *, merge: bool, number_type: NumberType = "float32"
+    ) -> Reader:
+        """Load what `train` wrote, for the parity check; the encoder runs in `number_type`, the head in float32.
 
         Raises:
             StoreError: the directory is damaged or its base does not match.
         """
-        return read_classifier(open_classifier(directory, runtime, merge=merge)[0])
+        model = open_classifier(directory, runtime, merge=merge)[0]
+        cast_to(model.encoder, number_type)
+        return read_classifier(model)
 
 
 STUDENT = ClassifierStudent()

@@ -42,7 +42,7 @@ class ClassifierModel(nn.Module):
 
     def logits(self, ids_BT: Tensor, mask_BT: Tensor) -> Tensor:
         """Return logits_BL."""
-        return cast("Tensor", self.head(self.features(ids_BT, mask_BT)))
+        return cast("Tensor", self.head(self.features(ids_BT, mask_BT).to(self.head.weight.dtype)))
 
     def forward(self, batch: Batch) -> LossSum:
         """Return the summed loss of a batch (keys: ids, mask, hard, soft, has_soft, loss_weight)."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError
@@ -19,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from distill.errors import StoreError
+from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt
 from distill.students.protocol import PARITY_FILE, Lessons, Student
@@ -28,6 +29,10 @@ PROBE_FILE = "probe.safetensors"
 PROMPTS, TOP, MAX_ANSWER_TOKENS = 64, 16, 64
 REQUIRED_AGREEMENT = 0.999
 """Share of positions at which a form must choose the same token, or `promote` refuses."""
+NEAR_TIE_LOGITS = 0.25
+"""A form that chooses another token is at a near tie where the trained student gave that one at least exp(-0.25), 78%,
+of its own choice's probability. It is the step of bfloat16 between 32 and 64, where language models' logits often lie;
+a damaged form does not stop there."""
 
 
 class Probe(NamedTuple):
@@ -40,19 +45,40 @@ class Probe(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FormParity:
-    """A form held against the training stack: the share of equal choices, and how far logits are apart."""
+    """A form held against the training stack: the share of equal choices, and how far logits are apart.
+
+    `number_type` is what it was run in. Of the positions at which it chose otherwise, `near_ties` are those at which
+    the trained student was all but undecided between the two.
+    """
 
     form: str
+    number_type: str
     prompts: int
     tokens: int
     agreement: float
+    near_ties: int
     largest_logit_gap: float
     mean_logit_gap: float
+    misread_prompts: int = 0
+    """Prompts that a form with a tokenizer of its own turns into other tokens than the student's."""
 
     @property
     def passes(self) -> bool:
-        """Whether the agreement is what promotion requires."""
-        return self.agreement >= REQUIRED_AGREEMENT
+        """Whether the agreement is what promotion requires; near ties are not forgiven."""
+        return self.agreement >= REQUIRED_AGREEMENT and self.misread_prompts == 0
+
+    @property
+    def flips(self) -> int:
+        """At how many positions the form chose otherwise."""
+        return round((1 - self.agreement) * self.tokens)
+
+    def __str__(self) -> str:
+        """Return what a person wants to know of it."""
+        chosen = f"the same choice at {self.agreement:.2%} of {self.tokens} positions on {self.prompts} prompts"
+        others = f" ({self.near_ties} of the {self.flips} others are near ties)" if self.flips else ""
+        misread = f"; {self.misread_prompts} prompts read as other tokens" if self.misread_prompts else ""
+        gaps = f"logits at most {self.largest_logit_gap:.3g} apart, {self.mean_logit_gap:.3g} on average"
+        return f"{chosen}{others}{misread}; {gaps}"
 
 
 def choose_prompts(lessons: Lessons, count: int = PROMPTS) -> list[Prompt]:
@@ -99,19 +125,25 @@ def read_probe(directory: Path) -> Probe:
         raise StoreError(f"{directory / PROBE_FILE}: missing or damaged ({error}); train again") from error
 
 
-def compare(probe: Probe, reader: Reader, form: str) -> FormParity:
+def compare(probe: Probe, reader: Reader, form: str, number_type: str = "float32") -> FormParity:
     """Hold a form against the training stack; a logit that is not a number counts as a disagreement."""
     if not probe.questions:
-        return FormParity(form, 0, 0, 0.0, math.inf, math.inf)
+        return FormParity(form, number_type, 0, 0, 0.0, 0, math.inf, math.inf)
     logits_MV = torch.cat([reader(question) for question in probe.questions])
     sound_M = logits_MV.isfinite().all(-1)
-    equal_M = (logits_MV.nan_to_num().argmax(-1) == probe.top_ids_MK[:, 0]) & sound_M
+    chosen_M = logits_MV.nan_to_num().argmax(-1)
+    equal_M = (chosen_M == probe.top_ids_MK[:, 0]) & sound_M
+    is_choice_MK = probe.top_ids_MK == chosen_M[:, None]
+    close_MK = probe.top_logits_MK[:, :1] - probe.top_logits_MK <= NEAR_TIE_LOGITS
+    near_M = (is_choice_MK & close_MK).any(-1) & ~equal_M & sound_M
     gap_MK = (logits_MV.gather(-1, probe.top_ids_MK) - probe.top_logits_MK).abs().nan_to_num(nan=torch.inf)
     return FormParity(
         form=form,
+        number_type=number_type,
         prompts=len(probe.questions),
         tokens=len(equal_M),
         agreement=float(equal_M.double().mean()),
+        near_ties=int(near_M.sum()),
         largest_logit_gap=float(gap_MK.max()),
         mean_logit_gap=float(gap_MK.double().mean()),
     )
@@ -129,17 +161,23 @@ def measure_parity(student: Student, directory: Path, runtime: RuntimeConfig) ->
 
 
 def write_parity(directory: Path, forms: Sequence[FormParity]) -> None:
-    """Write form_parity.json: each form, and whether all pass."""
-    body = {
+    """Write form_parity.json: each form, and whether all that promotion asks about pass."""
+    (directory / PARITY_FILE).write_text(
+        json.dumps(describe(forms), indent=1, allow_nan=False) + "\n", encoding="utf-8"
+    )
+
+
+def describe(forms: Sequence[FormParity]) -> dict[str, Json]:
+    """Return the parity of forms as it is written beside them."""
+    return {
         "required_agreement": REQUIRED_AGREEMENT,
         "passes": all(form.passes for form in forms),
         "prompts_from": "validation rows, then training rows; none is held out",
         "forms": [{name: _plain(value) for name, value in asdict(form).items()} for form in forms],
     }
-    (directory / PARITY_FILE).write_text(json.dumps(body, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _plain(value: object) -> object:
+def _plain(value: Any) -> Json:  # noqa: ANN401 a field of the dataclass
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 

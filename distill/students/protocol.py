@@ -14,7 +14,7 @@ from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 
 if TYPE_CHECKING:
-    from distill.students.reading import Reader
+    from distill.students.reading import NumberType, Reader
 
 OnProgress = Callable[[int, int, float], None]
 """Called now and then with (step, steps in all, training loss)."""
@@ -131,8 +131,12 @@ class Student(Protocol):
         """
         ...
 
-    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
+    def read_form(
+        self, directory: Path, runtime: RuntimeConfig, *, merge: bool, number_type: NumberType = "float32"
+    ) -> Reader:
         """Load what `train` wrote, with its adapters merged or at work beside the base, for the parity check.
+
+        Merging is done in float32; what comes of it is cast to `number_type` and runs in it.
 
         Raises:
             StoreError: the directory is damaged or its base does not match.

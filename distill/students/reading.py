@@ -6,11 +6,11 @@ Letters: B rows (1 here), T positions, N answer positions, V vocabulary (or labe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import peft
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from distill.students.classifier_model import ClassifierModel
@@ -24,8 +24,20 @@ class Question(NamedTuple):
     answer: list[int]
 
 
+NumberType = Literal["float32", "bfloat16", "float16"]
+"""What a model is run in."""
+
 Reader = Callable[[Question], Tensor]
 """Returns float32 logits_NV on the CPU: at the class, or where each token of the answer is chosen."""
+
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def cast_to(model: Model, number_type: NumberType) -> Model:
+    """Cast a model's weights in place, so that it runs in that type."""
+    model.to(getattr(torch, number_type))
+    return model
 
 
 def read_classifier(model: ClassifierModel) -> Reader:

@@ -24,7 +24,7 @@ from distill.students.lm_model import bare
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
-from distill.students.reading import Question, Reader, read_seq2seq
+from distill.students.reading import NumberType, Question, Reader, cast_to, read_seq2seq
 from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows, encode_target
 from distill.students.summary import describe_drops, summarise_training
@@ -86,14 +86,16 @@ class Seq2SeqStudent:
         model, tokenizer, manifest = open_seq2seq(directory, runtime, merge=True)
         return Seq2SeqPredictor(model, tokenizer, manifest)
 
-    def read_form(self, directory: Path, runtime: RuntimeConfig, *, merge: bool) -> Reader:
-        """Load what `train` wrote, for the parity check.
+    def read_form(
+        self, directory: Path, runtime: RuntimeConfig, *, merge: bool, number_type: NumberType = "float32"
+    ) -> Reader:
+        """Load what `train` wrote, for the parity check, to run in `number_type`.
 
         Raises:
             StoreError: the directory is damaged or its base does not match.
         """
         model, tokenizer, _ = open_seq2seq(directory, runtime, merge=merge)
-        return read_seq2seq(model, find_codes(bare(model), tokenizer).start)
+        return read_seq2seq(cast_to(model, number_type), find_codes(bare(model), tokenizer).start)
 
 
 class Seq2SeqPredictor:

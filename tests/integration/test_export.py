@@ -39,7 +39,7 @@ def test_merged_export_has_card_thresholds_and_parity(run_dir: Path):
     assert {result.metric_type for result in card.data.eval_results} >= {"accuracy", "failure_rate"}
     digest = hashlib.sha256((out / "model.safetensors").read_bytes()).hexdigest()
     assert f"- exported `model.safetensors`: sha256 `{digest}`" in card.text
-    assert "parity (merged float32): the same choice at 100.00%" in done.stdout
+    assert "parity (merged float32, run in float32): the same choice at 100.00%" in done.stdout
     assert not (out / "probe.safetensors").exists()
 
 

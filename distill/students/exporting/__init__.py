@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from distill.students.exporting.protocol import Exporter
 
 Format = Literal["merged", "onnx", "gguf", "vllm"]
-Dtype = Literal["float32", "bfloat16", "float16"]
+Dtype = Literal["float32", "bfloat16", "float16", "q8_0"]
 
 FORMATS: dict[str, str] = {
     "merged": "distill.students.exporting.merged",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast, get_args
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import GenerationConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+from distill.errors import UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.students import get_student
 from distill.students.causal_lm import open_causal
 from distill.students.classifier import open_classifier, save_student
 from distill.students.classifier_model import ClassifierModel
+from distill.students.exporting.protocol import Outcome
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
-from distill.students.parity import FormParity, compare, read_probe
+from distill.students.parity import compare, read_probe
+from distill.students.reading import NumberType
 from distill.students.seq2seq import open_seq2seq
 
 
@@ -28,19 +31,29 @@ class Merged(NamedTuple):
     manifest: StudentManifest
 
 
-def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> FormParity:
+def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Outcome:
     """Write the merged model as safetensors with its tokenizer and distill.json.
 
+    What was written is run in float32, which shows what the cast did to the weights, and as it will be: in `dtype`.
+
     Raises:
+        UsageError: `dtype` is no number type of plain weights.
         StoreError: the student is damaged.
     """
+    if dtype not in get_args(NumberType):
+        raise UsageError(f"--format merged writes {', '.join(get_args(NumberType))}, not {dtype}; use --format gguf")
     write_merged(open_merged(source, runtime), target, dtype)
-    kind = read_manifest(target).kind
-    return compare(read_probe(source), get_student(kind).read_form(target, runtime, merge=True), f"merged {dtype}")
+    form, student, probe = f"merged {dtype}", get_student(read_manifest(target).kind), read_probe(source)
+    return Outcome(
+        [
+            compare(probe, student.read_form(target, runtime, merge=True, number_type=run_in), form, run_in)
+            for run_in in dict.fromkeys(("float32", cast("NumberType", dtype)))
+        ]
+    )
 
 
 def open_merged(source: Path, runtime: RuntimeConfig) -> Merged:
-    """Load a student with its adapters merged in fp32.
+    """Load a student with its adapters merged in fp32; a language model says to servers where its answers end.
 
     Raises:
         StoreError: the student is damaged.
@@ -52,6 +65,12 @@ def open_merged(source: Path, runtime: RuntimeConfig) -> Merged:
     if kind == "seq2seq":
         return Merged(*open_seq2seq(source, runtime, merge=True))
     lm, chat, manifest = open_causal(source, runtime, merge=True)
+    lm.generation_config = GenerationConfig(
+        eos_token_id=list(chat.stop_ids),
+        bos_token_id=lm.config.bos_token_id,
+        pad_token_id=chat.tokenizer.pad_token_id,
+        do_sample=False,
+    )
     return Merged(lm, chat.tokenizer, manifest)
 
 

@@ -1,7 +1,6 @@
-"""ONNX graphs with free batch and length. Language models come without a key-value cache: each step reads all again.
+"""ONNX graphs with free batch and length; language models come with their key-value cache as inputs and outputs.
 
-`model.onnx` takes input_ids and attention_mask and gives logits (classifier: after pooling and head); a seq2seq
-student is `encoder.onnx` and `decoder.onnx`. Letters: B rows, T positions, U decoded positions, V vocabulary.
+A classifier and a causal language model are `model.onnx`, a seq2seq student is `encoder.onnx` and `decoder.onnx`.
 """
 
 from __future__ import annotations
@@ -9,31 +8,40 @@ from __future__ import annotations
 import contextlib
 import logging
 import warnings
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import PreTrainedModel
-from transformers.modeling_outputs import BaseModelOutput
 
 from distill.errors import MissingExtraError, UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.students.classifier_model import ClassifierModel
-from distill.students.exporting.merged import open_merged
+from distill.students.exporting.merged import Merged, open_merged
+from distill.students.exporting.onnx_graphs import CausalGraph, ClassifierGraph, DecoderGraph, EncoderGraph, name_cache
+from distill.students.exporting.onnx_reading import read_causal_graph, read_classifier_graph, read_seq2seq_graphs
+from distill.students.exporting.protocol import Outcome
 from distill.students.manifest import write_manifest
-from distill.students.parity import FormParity, compare, read_probe
-from distill.students.reading import Question, Reader
+from distill.students.parity import compare, read_probe
+from distill.students.reading import Reader
 from distill.students.seq2seq import find_codes
 
-Array = NDArray[Any]
-_FREE = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+_TOKENS = {0: torch.export.Dim.DYNAMIC, 1: torch.export.Dim.DYNAMIC}
+_CACHE = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC}
 
 
-def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> FormParity:
+class _Signature(NamedTuple):
+    """Example inputs of a graph, which of their sizes are free, and the names of what goes in and comes out."""
+
+    inputs: tuple[Tensor | list[Tensor], ...]
+    free: tuple[object, ...]
+    names_in: list[str]
+    names_out: list[str]
+
+
+def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Outcome:
     """Write the graphs with the tokenizer and distill.json, and read them back with onnxruntime.
 
     Raises:
@@ -45,108 +53,69 @@ def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Fo
         raise UsageError(f"--format onnx writes float32, not {dtype}; quantise the graph with onnxruntime's own tools")
     _require_extra()
     merged = open_merged(source, runtime.model_copy(update={"device": "cpu"}))
-    model = merged.model
-    if isinstance(model, ClassifierModel):
-        _write(_ClassifierGraph(model), ("input_ids", "attention_mask"), target / "model.onnx")
-    elif merged.manifest.kind == "seq2seq":
-        _write(_EncoderGraph(model), ("input_ids", "attention_mask"), target / "encoder.onnx")
-        names = ("decoder_input_ids", "encoder_hidden_states", "encoder_attention_mask")
-        _write(_DecoderGraph(model), names, target / "decoder.onnx", width=int(model.config.hidden_size))
-    else:
-        _write(_CausalGraph(model), ("input_ids", "attention_mask"), target / "model.onnx")
+    reader = write_graphs(merged, target)
     merged.tokenizer.save_pretrained(target)
     write_manifest(target, merged.manifest)
-    seq2seq = isinstance(model, PreTrainedModel) and merged.manifest.kind == "seq2seq"
-    start = find_codes(cast("PreTrainedModel", model), merged.tokenizer).start if seq2seq else None
-    reader = read_onnx(target, start, classes=isinstance(model, ClassifierModel))
-    return compare(read_probe(source), reader, "onnx float32")
+    return Outcome([compare(read_probe(source), reader, "onnx")])
 
 
-def read_onnx(directory: Path, start_id: int | None, *, classes: bool) -> Reader:
-    """Return a reader over exported graphs, run by onnxruntime on the CPU; `start_id` for a seq2seq student."""
-    import onnxruntime  # noqa: PLC0415 the export extra
-
-    names = ("model.onnx",) if start_id is None else ("encoder.onnx", "decoder.onnx")
-    graphs: list[Any] = [
-        onnxruntime.InferenceSession(str(directory / name), providers=["CPUExecutionProvider"]) for name in names
-    ]
-
-    def run(which: int, *inputs: Array) -> Array:
-        wanted = [given.name for given in graphs[which].get_inputs()]
-        return graphs[which].run(None, dict(zip(wanted, inputs, strict=True)))[0]
-
-    def read(question: Question) -> Tensor:
-        given = question.ids if start_id is not None or classes else [*question.ids, *question.answer[:-1]]
-        ids_BT = np.array([given], dtype=np.int64)
-        mask_BT = np.ones_like(ids_BT)
-        first = torch.from_numpy(run(0, ids_BT, mask_BT))
-        if classes:
-            return first
-        if start_id is None:
-            return first[0, len(question.ids) - 1 :]
-        decoder_BU = np.array([[start_id, *question.answer[:-1]]], dtype=np.int64)
-        return torch.from_numpy(run(1, decoder_BU, first.numpy(), mask_BT))[0]
-
-    return read
-
-
-class _ClassifierGraph(nn.Module):
-    def __init__(self, model: ClassifierModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return self.model.logits(input_ids, attention_mask)
-
-
-class _CausalGraph(nn.Module):
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        output: Any = self.model(input_ids=input_ids, attention_mask=attention_mask, use_cache=False)
-        return cast("Tensor", output.logits)
-
-
-class _EncoderGraph(nn.Module):
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        self.encoder = cast("nn.Module", model.get_encoder())
-
-    def forward(self, input_ids: Tensor, attention_mask: Tensor) -> Tensor:
-        return cast("Tensor", self.encoder(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state)
-
-
-class _DecoderGraph(nn.Module):
-    def __init__(self, model: PreTrainedModel) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(
-        self, decoder_input_ids: Tensor, encoder_hidden_states: Tensor, encoder_attention_mask: Tensor
-    ) -> Tensor:
-        output: Any = self.model(
-            encoder_outputs=BaseModelOutput(last_hidden_state=cast("Any", encoder_hidden_states)),
-            attention_mask=encoder_attention_mask,
-            decoder_input_ids=decoder_input_ids,
-            use_cache=False,
-        )
-        return cast("Tensor", output.logits)
-
-
-def _write(graph: nn.Module, names: tuple[str, ...], path: Path, width: int | None = None) -> None:
+def write_graphs(merged: Merged, target: Path) -> Reader:
+    """Write the graphs of a student, and return what reads them back."""
+    model, file = merged.model, target / "model.onnx"
     ids_BT, mask_BT = torch.randint(1, 4, (2, 7)), torch.ones((2, 7), dtype=torch.long)
-    inputs = (ids_BT, mask_BT) if width is None else (torch.randint(1, 4, (2, 5)), torch.randn(2, 7, width), mask_BT)
+    tokens = ["input_ids", "attention_mask"]
+    if isinstance(model, ClassifierModel):
+        _write(ClassifierGraph(model), _Signature((ids_BT, mask_BT), (_TOKENS, _TOKENS), tokens, ["logits"]), file)
+        return read_classifier_graph(file)
+    if merged.manifest.kind != "seq2seq":
+        _write(CausalGraph(model), _sign_causal(model, ids_BT), file)
+        return read_causal_graph(file)
+    start = find_codes(model, merged.tokenizer).start
+    encoder, decoder = target / "encoder.onnx", target / "decoder.onnx"
+    graph = EncoderGraph(model, start)
+    with torch.no_grad():
+        cross = graph.eval()(ids_BT, mask_BT)
+    kept = name_cache("cross", len(cross))
+    _write(graph, _Signature((ids_BT, mask_BT), (_TOKENS, _TOKENS), tokens, kept), encoder)
+    _write(DecoderGraph(model), _sign_decoder(cross, mask_BT), decoder)
+    return read_seq2seq_graphs(encoder, decoder, start)
+
+
+def _sign_causal(model: PreTrainedModel, ids_BT: Tensor) -> _Signature:
+    with torch.no_grad():
+        kept = model(input_ids=ids_BT, use_cache=True).past_key_values
+    past = [tensor[:, :, :4] for layer in kept.layers for tensor in (layer.keys, layer.values)]
+    mask_BT = torch.ones((2, 4 + ids_BT.shape[1]), dtype=torch.long)
+    return _Signature(
+        (ids_BT, mask_BT, past),
+        (_TOKENS, _TOKENS, [_CACHE] * len(past)),
+        ["input_ids", "attention_mask", *name_cache("past_key_values", len(past))],
+        ["logits", *name_cache("present", len(past))],
+    )
+
+
+def _sign_decoder(cross: list[Tensor], mask_BT: Tensor) -> _Signature:
+    past = [tensor[:, :, :4] for tensor in cross]
+    caches = [[_CACHE] * len(cross), [_CACHE] * len(past)]
+    names = [*name_cache("cross", len(cross)), *name_cache("past_key_values", len(past))]
+    return _Signature(
+        (torch.randint(1, 4, (2, 5)), mask_BT, cross, past),
+        (_TOKENS, _TOKENS, *caches),
+        ["decoder_input_ids", "encoder_attention_mask", *names],
+        ["logits", *name_cache("present", len(past))],
+    )
+
+
+def _write(graph: nn.Module, signature: _Signature, path: Path) -> None:
     with _quiet(), torch.no_grad():
         torch.onnx.export(
             graph.eval(),
-            inputs,
+            cast("tuple[Any, ...]", signature.inputs),
             str(path),
             dynamo=True,
-            dynamic_shapes=dict.fromkeys(names, _FREE),
-            input_names=list(names),
-            output_names=["hidden_states" if path.stem == "encoder" else "logits"],
+            dynamic_shapes=cast("tuple[Any, ...]", signature.free),
+            input_names=signature.names_in,
+            output_names=cast("Sequence[str]", signature.names_out),
             verbose=False,
         )
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
-from distill.students.parity import FormParity
+from distill.students.parity import FormParity, describe
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What was measured of a form that was written: in each number type that it may be run in, or why nothing was."""
+
+    forms: list[FormParity] = field(default_factory=list[FormParity])
+    unmeasured: str | None = None
+
+    def as_json(self) -> Json:
+        """Return export_parity.json: `passes` is null where nothing was measured, and `reason` says why."""
+        if self.unmeasured is not None:
+            return {"passes": None, "reason": self.unmeasured, "forms": []}
+        return describe(self.forms)
 
 
 class Exporter(Protocol):
     """Writes one form of the student in `source` (a train artifact's student/) into the empty folder `target`."""
 
-    def __call__(self, source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> FormParity | None:
-        """Export, read what was written back, and hold it against the training stack; None: it cannot be read here.
+    def __call__(self, source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Outcome:
+        """Export, read what was written back, and hold it against the training stack.
 
         Raises:
             UsageError: this student has no such form, or a tool for it is missing.

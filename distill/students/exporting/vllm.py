@@ -9,22 +9,27 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import cast, get_args
 
 import peft
 
 from distill.errors import UsageError
 from distill.records.runtime import RuntimeConfig
+from distill.students.chat import open_chat
+from distill.students.exporting.protocol import Outcome
 from distill.students.foundation import TINY_BASE_FOLDER, load_weights, reload_foundation
 from distill.students.manifest import StudentManifest, read_manifest
-from distill.students.parity import FormParity, compare, read_probe
-from distill.students.reading import read_causal
+from distill.students.parity import compare, read_probe
+from distill.students.reading import NumberType, cast_to, read_causal
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM's --max-lora-rank takes."""
+GENERATION = "generation_config.json"
+"""Where answers end, and that they are greedy: else vLLM goes by the base's file, and samples."""
 ADAPTER = ("adapter_config.json", "adapter_model.safetensors")
 
 
-def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> FormParity:
+def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Outcome:
     """Copy the adapter and its tokenizer, and write serve.sh with the command that serves it.
 
     Raises:
@@ -41,15 +46,21 @@ def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Fo
         shutil.copyfile(source / name, target / name)
     if (source / TINY_BASE_FOLDER).is_dir():
         shutil.copytree(source / TINY_BASE_FOLDER, target / TINY_BASE_FOLDER)
-    (target / "serve.sh").write_text(write_command(manifest), encoding="utf-8")
-    foundation = reload_foundation("causal_lm", target, manifest)
-    return compare(
-        read_probe(source), read_causal(load_weights(target, foundation, merge=False).eval()), "vllm adapter"
+    (target / "serve.sh").write_text(write_command(manifest, dtype), encoding="utf-8")
+    foundation, probe = reload_foundation("causal_lm", target, manifest), read_probe(source)
+    answers = {"eos_token_id": list(open_chat(foundation.tokenizer).stop_ids), "temperature": 0.0}
+    (target / GENERATION).write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
+    adapted = load_weights(target, foundation, merge=False).eval()
+    return Outcome(
+        [
+            compare(probe, read_causal(cast_to(adapted, run_in)), "vllm adapter", run_in)
+            for run_in in dict.fromkeys(("float32", cast("NumberType", dtype)))
+        ]
     )
 
 
-def write_command(manifest: StudentManifest) -> str:
-    """Return a shell script that serves base and adapter with vLLM."""
+def write_command(manifest: StudentManifest, dtype: str) -> str:
+    """Return a shell script that serves base and adapter with vLLM in `dtype`."""
     lora = manifest.config.lora
     rank = next(r for r in MAX_RANKS if lora is not None and r >= lora.rank)
     name, revision = str(manifest.base["name"]), manifest.base["revision"]
@@ -58,7 +69,8 @@ def write_command(manifest: StudentManifest) -> str:
     return (
         "#!/usr/bin/env bash\n# Serves the student as model `student` behind an OpenAI-compatible endpoint.\n"
         'HERE="$(cd "$(dirname "$0")" && pwd)"\n'
-        f'exec vllm serve {base}{at} --enable-lora --max-lora-rank {rank} --lora-modules student="$HERE" "$@"\n'
+        f"exec vllm serve {base}{at} --dtype {dtype} --enable-lora --max-lora-rank {rank} "
+        '--lora-modules student="$HERE" --generation-config "$HERE" --chat-template "$HERE/chat_template.jinja" "$@"\n'
     )
 
 
@@ -74,7 +86,7 @@ def _refuse(source: Path, manifest: StudentManifest, dtype: str) -> None:
         raise UsageError("vLLM cannot load DoRA adapters; use --format merged")
     if lora.rank > MAX_RANKS[-1]:
         raise UsageError(f"vLLM takes ranks up to {MAX_RANKS[-1]}, this one has {lora.rank}; use --format merged")
-    if dtype != "float32":
-        raise UsageError(f"the adapter is written as it was trained (float32), not {dtype}; vLLM casts it itself")
+    if dtype not in get_args(NumberType):
+        raise UsageError(f"vLLM serves an adapter in {', '.join(get_args(NumberType))}, not {dtype}; use --format gguf")
     if json.loads((source / ADAPTER[0]).read_text(encoding="utf-8")).get("modules_to_save"):
         raise UsageError("vLLM cannot load modules saved beside an adapter; use --format merged")

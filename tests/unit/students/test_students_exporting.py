@@ -7,6 +7,7 @@ import stat
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -44,7 +45,7 @@ def train(kind: str, folder: Path, lora: LoraConfig | None) -> Path:
 
 @pytest.mark.parametrize("kind", sorted(STUDENTS))
 def test_merged_weights_answer_as_the_adapter_did(kind: str, trained, target: Path):
-    parity = get_exporter("merged")(trained[kind], target, "float32", RUNTIME)
+    (parity,) = get_exporter("merged")(trained[kind], target, "float32", RUNTIME).forms
     assert parity.passes
     assert not list(target.glob("adapter_*"))
     prompts = [row.prompt for row in ROWS]
@@ -56,10 +57,11 @@ def test_merging_is_done_in_fp32_and_then_cast(trained, target: Path, tmp_path: 
     exact = tmp_path / "exact"
     exact.mkdir()
     get_exporter("merged")(trained["causal_lm"], exact, "float32", RUNTIME)
-    parity = get_exporter("merged")(trained["causal_lm"], target, "bfloat16", RUNTIME)
+    outcome = get_exporter("merged")(trained["causal_lm"], target, "bfloat16", RUNTIME)
     fine, coarse = load_file(exact / "model.safetensors"), load_file(target / "model.safetensors")
     assert all(torch.equal(fine[name].to(torch.bfloat16), coarse[name]) for name in coarse)
-    assert 0 < parity.largest_logit_gap < 1
+    assert [form.number_type for form in outcome.forms] == ["float32", "bfloat16"]
+    assert all(0 < form.largest_logit_gap < 1 for form in outcome.forms)
     assert json.loads((target / "config.json").read_text())["dtype"] == "bfloat16"
 
 
@@ -68,19 +70,64 @@ def test_merging_is_done_in_fp32_and_then_cast(trained, target: Path, tmp_path: 
 def test_onnx_graph_says_what_the_trained_student_said(kind: str, trained, target: Path):
     pytest.importorskip("onnxruntime")
     pytest.importorskip("onnxscript")
-    parity = get_exporter("onnx")(trained[kind], target, "float32", RUNTIME)
+    (parity,) = get_exporter("onnx")(trained[kind], target, "float32", RUNTIME).forms
     assert parity.passes
     assert parity.largest_logit_gap < 1e-4
     names = {path.name for path in target.glob("*.onnx")}
     assert names == ({"encoder.onnx", "decoder.onnx"} if kind == "seq2seq" else {"model.onnx"})
 
 
+@pytest.mark.slow
+def test_onnx_decoder_answers_a_padded_batch_from_its_cache_as_the_student_does(trained, target: Path):
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("onnxscript")
+    get_exporter("onnx")(trained["causal_lm"], target, "float32", RUNTIME)
+    student = get_student("causal_lm").load(trained["causal_lm"], RUNTIME)
+    prompts = [ROWS[0].prompt, Prompt("long", "is number 5 odd, or is it even, what do you say")]
+    rows = [student.chat.encode_prompt(prompt) for prompt in prompts]
+    assert len(rows[0]) != len(rows[1])
+    made = generate_with_cache(target / "model.onnx", rows, steps=8)
+    for answer, ids in zip(student.predict(prompts), made, strict=True):
+        stop = next((i for i, token in enumerate(ids) if token in student.chat.stop_ids), len(ids))
+        assert student.chat.tokenizer.decode(ids[:stop], skip_special_tokens=True) == answer.text
+
+
+def generate_with_cache(path: Path, rows: list[list[int]], steps: int) -> list[list[int]]:
+    """As a server would: prompts padded on the left, then one token a row and step beside what `present` gave."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    cache = {
+        given.name: np.zeros((len(rows), given.shape[1], 0, given.shape[3]), dtype=np.float32)
+        for given in session.get_inputs()
+        if given.name.startswith("past")
+    }
+    width = max(map(len, rows))
+    ids = np.array([[0] * (width - len(row)) + row for row in rows], dtype=np.int64)
+    mask = np.array([[0] * (width - len(row)) + [1] * len(row) for row in rows], dtype=np.int64)
+    made = []
+    for _ in range(steps):
+        logits, *present = session.run(None, {"input_ids": ids, "attention_mask": mask, **cache})
+        cache = dict(zip(cache, present, strict=True))
+        ids = logits[:, -1].argmax(-1)[:, None]
+        mask = np.concatenate([mask, np.ones_like(ids)], axis=1)
+        made.append(ids[:, 0].tolist())
+    return [list(tokens) for tokens in zip(*made, strict=True)]
+
+
 def test_vllm_layout_is_the_adapter_with_the_command_that_serves_it(trained, target: Path):
-    parity = get_exporter("vllm")(trained["causal_lm"], target, "float32", RUNTIME)
+    (parity,) = get_exporter("vllm")(trained["causal_lm"], target, "float32", RUNTIME).forms
     assert parity.passes
     assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= {p.name for p in target.iterdir()}
     command = (target / "serve.sh").read_text()
-    assert "--enable-lora --max-lora-rank 8 --lora-modules student=" in command
+    assert "--dtype float32 --enable-lora --max-lora-rank 8 --lora-modules student=" in command
+    assert '--generation-config "$HERE" --chat-template "$HERE/chat_template.jinja"' in command
+    assert (target / "chat_template.jinja").is_file()
+    stops = get_student("causal_lm").load(trained["causal_lm"], RUNTIME).chat.stop_ids
+    assert json.loads((target / "generation_config.json").read_text()) == {
+        "eos_token_id": list(stops),
+        "temperature": 0,
+    }
 
 
 @pytest.mark.parametrize(
@@ -107,13 +154,20 @@ def test_gguf_converter_is_given_the_merged_model(trained, target: Path, tmp_pat
     script = tmp_path / "convert_hf_to_gguf.py"
     script.write_text(
         "import sys, pathlib\n"
-        "folder, _, out, _, kind = sys.argv[1:]\n"
-        "assert (pathlib.Path(folder) / 'model.safetensors').is_file()\n"
-        "pathlib.Path(out).write_text(kind)\n"
+        "def main():\n"
+        "    folder, _, out, _, kind = sys.argv[1:]\n"
+        "    assert (pathlib.Path(folder) / 'model.safetensors').is_file()\n"
+        "    pathlib.Path(out).write_text(kind)\n"
     )
     monkeypatch.setenv("DISTILL_GGUF_CONVERTER", str(script))
-    assert get_exporter("gguf")(trained["causal_lm"], target, "float16", RUNTIME) is None
+    monkeypatch.setitem(sys.modules, "llama_cpp", None)
+    outcome = get_exporter("gguf")(trained["causal_lm"], target, "float16", RUNTIME)
     assert (target / "student.gguf").read_text() == "f16"
+    assert outcome.as_json() == {
+        "passes": None,
+        "reason": "llama-cpp-python is not installed, so nothing here reads GGUF back",
+        "forms": [],
+    }
 
 
 def test_converter_that_fails_is_quoted(trained, target: Path, tmp_path: Path, monkeypatch):

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
+from peft import PeftModel
 from safetensors.torch import load_file, save_file
+from transformers import PreTrainedModel
 
 from distill.errors import StoreError
 from distill.records.runtime import RuntimeConfig
 from distill.records.training import Prompt, TrainingRow
 from distill.students import STUDENTS, get_student
+from distill.students.causal_lm import open_causal
 from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.students.parity import (
     Probe,
@@ -25,7 +30,7 @@ from distill.students.parity import (
     write_probe,
 )
 from distill.students.protocol import Lessons
-from distill.students.reading import Question
+from distill.students.reading import Question, cast_to, read_causal
 from distill.tasks.config import TaskConfig
 
 RUNTIME = RuntimeConfig(device="cpu")
@@ -70,6 +75,54 @@ def test_agreement_counts_positions_and_the_gap_is_over_the_likeliest_tokens():
     form = compare(probe, ask(flipped), "merged")
     assert (form.agreement, form.tokens, form.largest_logit_gap) == (0.5, 2, 1.5)
     assert not form.passes
+
+
+@pytest.mark.parametrize(("margin", "near_ties"), [(0.2, 1), (0.3, 0)])
+def test_flip_is_a_near_tie_only_where_the_trained_student_was_all_but_undecided(margin: float, near_ties: int):
+    trained = torch.tensor([[3.0, 3.0 - margin, 1.0], [0.0, 5.0, 1.0]])
+    served = torch.tensor([[3.0, 3.1, 1.0], [0.0, 5.0, 1.0]])
+    form = compare(record_probe(ask(trained), QUESTIONS), ask(served), "merged", "bfloat16")
+    assert (form.number_type, form.flips, form.near_ties, form.passes) == ("bfloat16", 1, near_ties, False)
+
+
+def test_close_second_does_not_excuse_a_third_choice():
+    trained = torch.tensor([[3.0, 2.95, 1.0], [0.0, 5.0, 1.0]])
+    served = torch.tensor([[3.0, 2.95, 4.0], [0.0, 5.0, 1.0]])
+    form = compare(record_probe(ask(trained), QUESTIONS), ask(served), "merged")
+    assert (form.flips, form.near_ties) == (1, 0)
+
+
+def test_form_that_reads_prompts_otherwise_does_not_pass():
+    form = compare(record_probe(ask(LOGITS), QUESTIONS), ask(LOGITS), "gguf")
+    assert form.passes
+    assert not replace(form, misread_prompts=1).passes
+
+
+@pytest.mark.parametrize("kind", sorted(STUDENTS))
+def test_form_can_be_run_in_the_number_type_that_is_served(kind: str, tmp_path: Path):
+    directory = train(kind, tmp_path, LoraConfig(rank=4))
+    probe, student = read_probe(directory), get_student(kind)
+    gaps = [
+        compare(probe, student.read_form(directory, RUNTIME, merge=True, number_type=run_in), "merged", run_in)
+        for run_in in ("float32", "float16", "bfloat16")
+    ]
+    assert gaps[0].mean_logit_gap < gaps[1].mean_logit_gap < gaps[2].mean_logit_gap < 0.1
+
+
+def test_merging_in_bf16_is_further_from_the_trained_student_than_merging_in_fp32_and_casting(tmp_path: Path):
+    directory = train("causal_lm", tmp_path, LoraConfig(rank=4))
+    exact, early, late = (open_causal(directory, RUNTIME, merge=merge)[0] for merge in (True, False, True))
+    early = cast("PeftModel", cast_to(early, "bfloat16")).merge_and_unload()
+    late = cast_to(late, "bfloat16")
+
+    def measure(model: PreTrainedModel) -> tuple[float, float]:
+        theirs, ours = model.state_dict(), exact.state_dict()
+        distance = sum((theirs[name].double() - ours[name].double()).square().sum() for name in ours) ** 0.5
+        return float(distance), compare(read_probe(directory), read_causal(model.float()), "merged").mean_logit_gap
+
+    (far, gap), (near, smaller_gap) = measure(early), measure(late)
+    assert near < far
+    assert smaller_gap < gap
 
 
 def test_logit_that_is_no_number_is_a_disagreement(tmp_path: Path):
