@@ -41,7 +41,7 @@ def answer_baseline(
         ValueError: the name is unknown.
     """
     context.progress(0, None, f"baseline {name}")
-    lessons = read_lessons(task, context)
+    lessons = read_lessons(task, context, keep_logprobs=False)
     if name not in UNTUNED:
         prompts = [render_student(task, example.id, example.columns) for example in heldout]
         return Asked(make_baseline(name, lessons, evaluate.seed).predict(prompts))

@@ -53,7 +53,9 @@ def run_curve(config: object, context: Context) -> Summary:
         DataError: there is no row to teach or no validation row to measure on.
     """
     config = cast("CurveConfig", config)
-    lessons = order_nested(read_lessons(config.task, context), config.student.seed)
+    lessons = order_nested(
+        read_lessons(config.task, context, keep_logprobs=config.student.reads_logprobs), config.student.seed
+    )
     if not lessons:
         raise DataError("the filters kept no row to train on; see: distill inspect RUN filter")
     sizes = {max(1, round(fraction * len(lessons))): fraction for fraction in sorted(config.fractions)}

@@ -53,7 +53,10 @@ class LabelMass:
             for label in part.heirs:
                 shares[label] += part.mass / len(part.heirs)
         total = math.fsum(shares[label] for label in labels)
-        return tuple(shares[label] / total for label in labels) if total > 0 else None
+        if not total > 0:
+            return None
+        ratios = {share: share / total for share in {shares[label] for label in labels}}
+        return tuple(ratios[shares[label]] for label in labels)  # equal ones are one number in memory
 
     def parts(self) -> dict[str, float]:
         """Return the mass by what is known of it."""

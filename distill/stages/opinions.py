@@ -6,6 +6,7 @@ One rule for several samples and several teachers: a teacher's opinion is a dist
 from __future__ import annotations
 
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
@@ -79,15 +80,15 @@ def list_lone_answers(members: Sequence[Row]) -> list[Row]:
 
 
 def read_logprobs(row: Row) -> TopLogprobs | None:
-    """Return a row's token log-probabilities, or None where the teacher gave none."""
+    """Return a row's token log-probabilities, or None where the teacher gave none. Equal tokens are one in memory."""
     tokens = cast("list[list[str]] | None", row["top_tokens"])
     if not tokens:
         return None
     values = cast("list[list[float]]", row["top_logprobs"])
     return TopLogprobs(
-        sampled_tokens=tuple(cast("list[str]", row["sampled_tokens"])),
+        sampled_tokens=tuple(map(sys.intern, cast("list[str]", row["sampled_tokens"]))),
         sampled_logprobs=tuple(float(v) for v in cast("list[float]", row["sampled_logprobs"])),
-        tokens=tuple(tuple(alternatives) for alternatives in tokens),
+        tokens=tuple(tuple(map(sys.intern, alternatives)) for alternatives in tokens),
         logprobs=tuple(tuple(float(v) for v in alternatives) for alternatives in values),
     )
 

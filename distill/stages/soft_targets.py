@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 
 from distill.errors import DataError
 from distill.records.json import Json
 from distill.records.training import TrainingRow
-from distill.stages.opinions import group_by_example, list_lone_answers, read_mass
+from distill.stages.opinions import list_lone_answers, read_mass
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 
 Row = Mapping[str, object]
+COLUMNS = (
+    "id",
+    "teacher",
+    "sample",
+    "answer",
+    "target",
+    "sampled_tokens",
+    "sampled_logprobs",
+    "top_tokens",
+    "top_logprobs",
+)
 
 
 def state_soft_targets(
-    rows: Sequence[Row], lessons: Sequence[TrainingRow], task: TaskConfig, student: StudentConfig
+    groups: Iterable[Sequence[Row]], lessons: Sequence[TrainingRow], task: TaskConfig, student: StudentConfig
 ) -> dict[str, Json]:
-    """Return what is to be reported of the soft targets that `rows` gave `lessons`; nothing where none are used.
+    """Return what is to be reported of the soft targets that `groups` gave `lessons`; nothing where none are used.
+
+    A group is the answers to one example, by the columns of COLUMNS; they are read only where they are needed.
 
     Raises:
         DataError: they are wanted, and no lesson has one.
@@ -33,21 +48,24 @@ def state_soft_targets(
         raise DataError(f"student.objective.soft > 0 would act nowhere: {why}; set teacher.top_logprobs or soft: 0")
     facts: dict[str, Json] = {"lessons_with_label_probabilities": softened}
     if task.output == "label" and task.labels:
-        facts |= measure_mass(rows, task.labels)
+        facts |= measure_mass(groups, task.labels)
     structlog.get_logger(__name__).info("soft_targets", **facts)
     return facts
 
 
-def measure_mass(rows: Sequence[Row], labels: Sequence[str]) -> dict[str, Json]:
+def measure_mass(groups: Iterable[Sequence[Row]], labels: Sequence[str]) -> dict[str, Json]:
     """Return the teachers' mean label mass by what is known of it, over all answers with log-probabilities."""
-    lone = [row for members in group_by_example(rows) for row in list_lone_answers(members) if row["top_tokens"]]
+    parts: dict[str, array[float]] = defaultdict(lambda: array("d"))
+    lone = known = 0
+    for members in groups:
+        for row in list_lone_answers(members):
+            if row["top_tokens"]:
+                lone += 1
+                mass = read_mass(row, labels)
+                known += mass is not None
+                for name, value in ({} if mass is None else mass.parts()).items():
+                    parts[name].append(value)
     if not lone:
         return {}
-    parts = [mass.parts() for mass in (read_mass(row, labels) for row in lone) if mass is not None]
-    names = parts[0] if parts else ()
-    mass: dict[str, Json] = {name: round(math.fsum(part[name] for part in parts) / len(parts), 6) for name in names}
-    return {
-        "label_mass": mass,
-        "answers_with_label_mass": len(parts),
-        "answers_without_label_mass": len(lone) - len(parts),
-    }
+    means: dict[str, Json] = {name: round(math.fsum(values) / known, 6) for name, values in parts.items()}
+    return {"label_mass": means, "answers_with_label_mass": known, "answers_without_label_mass": lone - known}

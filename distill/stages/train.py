@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import cast
 
 from distill.engine.fingerprint import Plain
-from distill.engine.parquet import read_table
 from distill.engine.stage import Context, Stage, Summary
 from distill.errors import DataError
-from distill.stages.lessons import make_lessons
-from distill.stages.soft_targets import state_soft_targets
+from distill.records.training import TrainingRow
+from distill.stages.lessons import read_groups, read_kept_lessons
+from distill.stages.soft_targets import COLUMNS, state_soft_targets
 from distill.stages.surroundings import surroundings_of
 from distill.stages.validation import divide_validation, read_validation_ids
 from distill.students import get_student
@@ -41,12 +41,18 @@ def run_train(config: object, context: Context) -> Summary:
     config = cast("TrainConfig", config)
     validation_ids = read_validation_ids(context.inputs["split"])
     choosing = divide_validation(validation_ids, own_rows=config.own_threshold_rows).choosing
-    kept = cast("list[dict[str, object]]", read_table(context.inputs["kept"] / "kept.parquet").to_pylist())
-    taught = [row for row in kept if row["id"] not in validation_ids]
-    train = make_lessons(taught, config.task)
-    validation = make_lessons([row for row in kept if row["id"] in choosing], config.task)
+    train: list[TrainingRow] = []
+    validation: list[TrainingRow] = []
+    for lesson in read_kept_lessons(
+        context.inputs["kept"],
+        config.task,
+        lambda name: name in choosing or name not in validation_ids,
+        keep_logprobs=config.student.reads_logprobs,
+    ):
+        (validation if lesson.id in validation_ids else train).append(lesson)
     if not train:
         raise DataError("the filters kept no row to train on; see: distill inspect RUN filter")
+    taught = read_groups(context.inputs["kept"], COLUMNS, lambda name: name not in validation_ids)
     soft = state_soft_targets(taught, train, config.task, config.student)
     runtime = surroundings_of(context).runtime
     student_dir = context.output_dir / STUDENT_DIR

@@ -115,3 +115,8 @@ class StudentConfig(Frozen):
     """Run model code from the hub. Off; turning it on is named in every report."""
     seed: int = 7
     """Seed of initialisation, order and dropout."""
+
+    @property
+    def reads_logprobs(self) -> bool:
+        """Whether the teacher's log-probabilities of tokens teach anything here."""
+        return self.kind == "causal_lm" and self.objective.soft > 0 and self.objective.teacher_model is None

@@ -127,8 +127,7 @@ def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfi
     """
     encoded = LmRows(int(cast("int", chat.tokenizer.pad_token_id or 0)), [], packed=config.packing)
     limit = config.max_length_tokens
-    takes_logprobs = config.objective.soft > 0 and config.objective.teacher_model is None
-    tokens = read_token_bytes(chat.tokenizer) if takes_logprobs else None
+    tokens = read_token_bytes(chat.tokenizer) if config.reads_logprobs else None
     for row in rows:
         prompt, answer = chat.encode_prompt(row.prompt), chat.encode_answer(row.target)
         reason = _find_fault(row, prompt, answer, config)

@@ -6,6 +6,7 @@ from fakes.spelling_teacher import as_columns, say
 
 from distill.errors import DataError
 from distill.stages.lessons import make_lessons
+from distill.stages.opinions import group_by_example
 from distill.stages.soft_targets import state_soft_targets
 from distill.students.config import ObjectiveConfig, StudentConfig
 
@@ -14,7 +15,7 @@ SOFT = StudentConfig(kind="classifier", base="b", objective=ObjectiveConfig(hard
 
 
 def state(rows: list[dict[str, object]], student: StudentConfig = SOFT) -> dict[str, object]:
-    return dict(state_soft_targets(rows, make_lessons(rows, LABEL_TASK), LABEL_TASK, student))
+    return dict(state_soft_targets(group_by_example(rows), make_lessons(rows, LABEL_TASK), LABEL_TASK, student))
 
 
 def test_the_mean_mass_and_the_answers_it_is_of_are_reported():
