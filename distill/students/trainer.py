@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
+import structlog
 import torch
 from torch import Tensor, nn
 from torch.distributed.checkpoint.state_dict import (
@@ -116,6 +117,8 @@ def fit(
     if newest is not None:
         checkpoints.verify(newest, trainer.identity)
     start = time.perf_counter()
+    if trainer.is_fsdp_enabled:
+        structlog.get_logger(__name__).info("sharded", processes=count_processes())
     trainer.train(resume_from_checkpoint=str(newest) if newest else None)
     seconds = time.perf_counter() - start
     trainer.restore_best()

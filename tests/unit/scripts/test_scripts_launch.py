@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -122,6 +123,53 @@ def test_two_processes_train_and_then_one_judges(project):
     (gate,) = project.directory.glob("runs/small/latest/gate.json")
     assert gate.stat().st_size
     assert len(list(project.directory.glob(".distill/artifacts/train/*/training.json"))) == 1
+
+
+SLURM = {
+    "scontrol": 'case "$2" in hostnames) echo 127.0.0.1;; *) echo "  Command=$SBATCH_FILE small.yaml";; esac',
+    "srun": 'exec bash "$@"',
+}
+"""What a cluster's commands say, on a cluster of this machine alone."""
+CPUS_FOR_GPUS = """
+import os, sys
+if "RANK" in os.environ:
+    sys.path.insert(0, os.environ["PYTHONPATH"].split(os.pathsep)[-1])
+    from tests.unit.students.sharded_training import take_cpus_for_gpus
+    take_cpus_for_gpus()
+"""
+
+
+@pytest.mark.slow
+def test_a_slurm_job_shards_the_student_and_then_judges_it(project, tmp_path):
+    (tmp_path / "bin").mkdir()
+    for name, text in SLURM.items():
+        (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
+        (tmp_path / "bin" / name).chmod(0o755)
+    (tmp_path / "sitecustomize.py").write_text(CPUS_FOR_GPUS, encoding="utf-8")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    script = ROOT / "scripts/slurm.sbatch"
+    done = _run(
+        ["bash", str(script), "small.yaml", "--set", "student.epochs=0.3"],
+        project.directory,
+        PATH=f"{tmp_path / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        PYTHONPATH=f"{tmp_path}:{ROOT}",
+        SBATCH_FILE=str(script),
+        SLURM_JOB_ID="7",
+        SLURM_JOB_NODELIST="here",
+        SLURM_NNODES="1",
+        SLURM_GPUS_ON_NODE="2",
+        MASTER_PORT=str(port),
+        FSDP="1",
+        ACCELERATE_USE_CPU="true",
+        HF_HUB_OFFLINE="1",
+    )
+    assert done.returncode in (3, 4, 7), done.stdout + done.stderr
+    assert "done until train" in done.stdout
+    said = "".join(path.read_text("utf-8") for path in project.directory.glob("runs/small/*/log.jsonl"))
+    assert re.search(r'"event": "sharded".*"processes": 2|"processes": 2.*"event": "sharded"', said), said
+    assert list(project.directory.glob("runs/small/latest/gate.json"))
 
 
 def test_an_array_task_runs_its_own_combination(project):
