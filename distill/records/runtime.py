@@ -9,6 +9,9 @@ from pydantic import Field
 
 from distill.records.frozen import Frozen
 
+Attention = Literal["auto", "eager", "sdpa", "flash_attention_2", "flash_attention_3", "flex_attention"]
+"""A kernel of attention, by its name in transformers."""
+
 
 class RuntimeConfig(Frozen):
     """The `runtime` section; flags and DISTILL_* variables override it."""
@@ -21,6 +24,8 @@ class RuntimeConfig(Frozen):
     """Time for one teacher call with all its retries."""
     device: str = "auto"
     """auto, cpu, cuda, cuda:N or mps."""
+    attention: Attention = "auto"
+    """Kernel of attention while training; auto: the base's own, mostly sdpa (flash kernels: untried, no GPU)."""
     engine: Literal["local", "ray"] = "local"
     """Where filters run."""
     journal: str | None = None

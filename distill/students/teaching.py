@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 from torch import nn
 
 from distill.records.runtime import RuntimeConfig
+from distill.students.attention import attend_by
 from distill.students.config import StudentConfig
 from distill.students.device import Placement
 from distill.students.forethought import Training, count_held_bytes
@@ -53,6 +54,7 @@ def teach(model: nn.Module, foundation: Foundation, rows: Encoded, desk: Desk) -
 
     Raises:
         DataError: the preflight found what would come out wrong.
+        ConfigError: the kernel of attention that was asked for cannot be used.
         ConfigError: the training cannot fit into memory.
     """
     taught, held = rows.train.teaching(), rows.held.teaching()
@@ -64,6 +66,7 @@ def teach(model: nn.Module, foundation: Foundation, rows: Encoded, desk: Desk) -
     if preflight.memory_bytes is not None and not is_asked_for():  # of a sharded model the whole is counted
         make_room(preflight.memory_bytes, count_held_bytes(model), desk.placement.device, desk.config)
     setting = Setting(desk.placement, desk.work_dir, desk.runtime.tracking)
-    result = fit(model, taught, held, plan, desk.config, setting, desk.on_progress)
+    with attend_by(foundation.model, desk.runtime.attention):
+        result = fit(model, taught, held, plan, desk.config, setting, desk.on_progress)
     model.eval()
     return preflight, result
