@@ -30,7 +30,7 @@ def state_live(live: Live) -> str:
         f"paid {_usd(live, 'system_usd')} (teacher {_usd(live, 'teacher_usd')}, audits {_usd(live, 'audit_usd')}, "
         f"student {_usd(live, 'student_usd')})",
         f"the teacher alone: {_usd(live, 'all_teacher_usd')}, saving {_saving(live)}",
-        _pay_back(live),
+        "pays back " + " ".join(part for part in _pay_back(live) if part),
     ]
     return "; ".join(parts)
 
@@ -65,28 +65,29 @@ def _stats(live: Live) -> list[Stat]:
             "the teacher alone", _usd(live, "all_teacher_usd"), f"priced by {live['all_teacher_source'] or 'nothing'}"
         ),
         Stat("saved", _usd(live, "saving_usd"), "" if _number(live, "saving_share") is None else _saving(live)),
-        Stat("pays back", _pay_back(live).removeprefix("pays back "), _earned(live)),
+        Stat("pays back", *_pay_back(live)),
+        *_earned(live),
         *([Stat("of it assumed", usd(assumed), f"{unpriced} calls without a known price")] if assumed else []),
     ]
 
 
-def _pay_back(live: Live) -> str:
+def _pay_back(live: Live) -> tuple[str, str]:
+    """Return when it pays back, and the band around that."""
     found = cast("Mapping[str, Any]", live["break_even"])
-    band: Mapping[str, float | None] = found["requests"] or {}
     if found["state"] == "unknown":
-        return "pays back: unknown"
+        return "unknown", ""
     if found["state"] == "never":
-        return "pays back never at this traffic"
-    high = band.get("high")
-    return (
-        f"pays back after {compact(band['estimate'])} requests ({compact(band.get('low'))} to "
-        f"{'never' if high is None else compact(high)})"
-    )
+        return "never", "at this traffic"
+    band: Mapping[str, float | None] = found["requests"]
+    high = "never" if band["high"] is None else compact(band["high"])
+    return f"after {compact(band['estimate'])} requests", f"({compact(band['low'])} to {high})"
 
 
-def _earned(live: Live) -> str:
+def _earned(live: Live) -> list[Stat]:
     earned = _number(live, "earned_share")
-    return "" if earned is None else f"{percent(earned)} of {_usd(live, 'one_off_usd')} earned back in this log"
+    if earned is None:
+        return []
+    return [Stat("earned back", percent(earned, 0), f"of {_usd(live, 'one_off_usd')}, in this log")]
 
 
 def _saving(live: Live) -> str:
