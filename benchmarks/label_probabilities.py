@@ -26,6 +26,7 @@ from transfer_banking77 import ARMS, SEED, TEACHER_ROWS, fit_teacher, read_rows,
 
 from distill.records.completion import TopLogprobs
 from distill.stages.label_mass import LabelMass, read_label_mass
+from distill.statistics.proportions import wilson_interval
 from distill.students.bases import resolve_base
 from distill.teachers.rehearsal.spelling import spell_out
 
@@ -155,7 +156,7 @@ def show(truths: Sequence[Vector], labels: tuple[str, ...]) -> None:
 
 
 def teach_each(rows: Any, truths: Vector, labels: tuple[str, ...], test: Any, size: int) -> None:
-    """Train on each reading of the same rows, top 20, and print the accuracy on gold."""
+    """Train on each reading of the same rows, top 20, and print how often it is right by gold."""
     split = next(iter(tokenizers_of(labels).values()))
     read = [read_both(truth, labels, split, 20) for truth in truths[:size]]
     arms = {
@@ -167,7 +168,8 @@ def teach_each(rows: Any, truths: Vector, labels: tuple[str, ...], test: Any, si
     for name, probabilities in arms.items():
         made = teach(rows[:size], probabilities, labels, ARMS["soft"], max(3, round(6000 / size)), test)
         right = sum(answer == gold for answer, (_, _, gold) in zip(made, test, strict=True))
-        print(f"{name:6s} {right / len(test):.4f}", flush=True)
+        low, high = wilson_interval(right, len(test))
+        print(f"{name:6s} {right / len(test):.4f} [{low:.4f}, {high:.4f}]", flush=True)
 
 
 def main() -> None:
