@@ -65,6 +65,19 @@ def test_merging_is_done_in_fp32_and_then_cast(trained, target: Path, tmp_path: 
     assert json.loads((target / "config.json").read_text())["dtype"] == "bfloat16"
 
 
+def test_merged_model_ends_where_the_student_does_though_its_base_says_otherwise(tmp_path: Path, target: Path):
+    base = train("causal_lm", tmp_path / "first", None)
+    config = json.loads((base / "generation_config.json").read_text()) | {"eos_token_id": 5, "temperature": 0.7}
+    (base / "generation_config.json").write_text(json.dumps(config | {"do_sample": True}))
+    settings = StudentConfig(kind="causal_lm", base=str(base), lora=LoraConfig(rank=4), epochs=1, max_new_tokens=8)
+    student = get_student("causal_lm")
+    student.train(Lessons(ROWS, ROWS[:2]), TASK, settings, RUNTIME, tmp_path / "out", tmp_path / "work")
+    get_exporter("merged")(tmp_path / "out", target, "float32", RUNTIME)
+    written = json.loads((target / "generation_config.json").read_text())
+    assert written["eos_token_id"] == list(student.load(target, RUNTIME).chat.stop_ids)
+    assert "temperature" not in written
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(STUDENTS))
 def test_onnx_graph_says_what_the_trained_student_said(kind: str, trained, target: Path):
