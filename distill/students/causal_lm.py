@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -74,7 +75,8 @@ class CausalStudent:
         lm = adapt(foundation.model, config.lora, foundation.base)
         teacher = load_teacher(config.objective, chat.tokenizer, foundation.model, placement)
         model = CausalModel(lm, config.objective, teacher and teacher.model).to(placement.device)
-        rows = Encoded(lessons, train, held, chat.encode_prompt, chat.end_id)
+        ask = partial(chat.encode_prompt_end, limit=config.max_length_tokens)
+        rows = Encoded(lessons, train, held, ask, chat.end_id)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)
         write_probe(output_dir, record_probe(read_causal(lm), ask_questions(lm, chat, choose_prompts(lessons), config)))

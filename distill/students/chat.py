@@ -14,6 +14,7 @@ from transformers import PreTrainedTokenizerBase
 
 from distill.errors import ConfigError, Problem
 from distill.records.training import Prompt
+from distill.students.long_texts import encode_tail
 
 FALLBACK_TEMPLATE = (
     "{% for message in messages %}{{ message['role'] | capitalize }}: {{ message['content'] }}\n\n{% endfor %}"
@@ -44,6 +45,10 @@ class Chat:
     def encode_prompt(self, prompt: Prompt) -> list[int]:
         """Return the ids of `render`; the template has already written every special token."""
         return self.encode(self.render(prompt))
+
+    def encode_prompt_end(self, prompt: Prompt, limit: int) -> list[int]:
+        """Return the ids of a prompt; of one that has more than `limit`, more than that many of its last ones."""
+        return encode_tail(self.tokenizer, self.render(prompt), limit, self.encode)
 
     def encode_answer(self, answer: str) -> list[int]:
         """Return the ids of an answer, ended by `end_id`."""

@@ -26,13 +26,14 @@ from distill.students.foundation import (
     save_weights,
 )
 from distill.students.label_rows import encode_label_rows
+from distill.students.long_texts import encode_heads, encode_start
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import NumberType, Question, Reader, cast_to, read_classifier
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
-from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt, truncate_ids
+from distill.students.text_encoding import join_prompt, truncate_ids
 from distill.tasks.config import TaskConfig
 
 HEAD = "head.safetensors"
@@ -69,11 +70,11 @@ class ClassifierStudent:
         if not train.lengths:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
         model = build_model(foundation, config, len(labels), placement, multi=multi)
-        rows = Encoded(lessons, train, held, partial(encode_prompt, foundation.tokenizer), None)
+        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        rows = Encoded(lessons, train, held, partial(encode_start, foundation.tokenizer, limit), None)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)
-        prompts = encode_texts(foundation.tokenizer, [join_prompt(p) for p in choose_prompts(lessons)])
-        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        prompts = encode_heads(foundation.tokenizer, [join_prompt(p) for p in choose_prompts(lessons)], limit)
         questions = [Question(truncate_ids(foundation.tokenizer, ids, limit), []) for ids in prompts]
         write_probe(output_dir, record_probe(read_classifier(model), questions))
         temperature = fit_temperature(model, held, placement.device)

@@ -15,7 +15,8 @@ from transformers import PreTrainedTokenizerBase
 from distill.errors import DataError
 from distill.records.training import TrainingRow
 from distill.students.config import StudentConfig
-from distill.students.text_encoding import encode_texts, join_prompt, pad_ids, truncate_ids
+from distill.students.long_texts import encode_heads
+from distill.students.text_encoding import encode_prompt, join_prompt, pad_ids, truncate_ids
 from distill.students.trainer import Batch, TeachingSet
 
 Floats = NDArray[np.float32]
@@ -76,15 +77,16 @@ def encode_label_rows(
         DataError: a row's label is not in the set, its soft targets are no distribution, or it is overlong under
             `overlong: error`.
     """
-    encoded = encode_texts(tokenizer, [join_prompt(row.prompt) for row in rows])
     limit = min(config.max_length_tokens, tokenizer.model_max_length)
+    encoded = encode_heads(tokenizer, [join_prompt(row.prompt) for row in rows], limit)
     kept: list[int] = []
     dropped: dict[str, list[str]] = {}
     truncated: list[str] = []
     for i, (row, ids) in enumerate(zip(rows, encoded, strict=True)):
         if len(ids) > limit:
             if config.overlong == "error":
-                raise DataError(f"row {row.id!r} has {len(ids)} tokens, over max_length_tokens = {limit}")
+                tokens = len(encode_prompt(tokenizer, row.prompt))
+                raise DataError(f"row {row.id!r} has {tokens} tokens, over max_length_tokens = {limit}")
             if config.overlong == "drop":
                 dropped.setdefault("overlong", []).append(row.id)
                 continue

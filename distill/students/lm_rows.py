@@ -129,8 +129,8 @@ def encode_lm_rows(rows: Sequence[TrainingRow], chat: Chat, config: StudentConfi
     limit = config.max_length_tokens
     tokens = read_token_bytes(chat.tokenizer) if config.reads_logprobs else None
     for row in rows:
-        prompt, answer = chat.encode_prompt(row.prompt), chat.encode_answer(row.target)
-        reason = _find_fault(row, prompt, answer, config)
+        prompt, answer = chat.encode_prompt_end(row.prompt, limit), chat.encode_answer(row.target)
+        reason = _find_fault(row, prompt, answer, chat, config)
         if reason == "truncate":
             encoded.truncated.append(row.id)
             prompt = prompt[len(prompt) + len(answer) - 1 - limit :]
@@ -148,7 +148,9 @@ def _soften(row: TrainingRow, answer: list[int], tokens: TokenBytes | None) -> S
     return make_soft_row(known, answer) if any(k is not None for k in known) else None
 
 
-def _find_fault(row: TrainingRow, prompt: list[int], answer: list[int], config: StudentConfig) -> str | None:
+def _find_fault(
+    row: TrainingRow, prompt: list[int], answer: list[int], chat: Chat, config: StudentConfig
+) -> str | None:
     if row.weight <= 0:
         return "zero_weight"
     length, limit = len(prompt) + len(answer) - 1, config.max_length_tokens
@@ -157,5 +159,6 @@ def _find_fault(row: TrainingRow, prompt: list[int], answer: list[int], config: 
     if length <= limit:
         return None
     if config.overlong == "error":
-        raise DataError(f"row {row.id!r} has {length} tokens, over max_length_tokens = {limit}")
+        tokens = len(chat.encode_prompt(row.prompt)) + len(answer) - 1
+        raise DataError(f"row {row.id!r} has {tokens} tokens, over max_length_tokens = {limit}")
     return "truncate" if config.overlong == "truncate" and len(answer) < limit else "overlong"

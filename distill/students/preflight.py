@@ -19,6 +19,7 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from distill.errors import DataError
 from distill.records.training import Prompt, TrainingRow
 from distill.students.forethought import Training, estimate_memory_bytes, estimate_seconds
+from distill.students.long_texts import encode_heads
 from distill.students.protocol import Check, Preflight
 from distill.students.summary import EncodedSet
 from distill.students.text_encoding import join_prompt
@@ -26,8 +27,10 @@ from distill.students.trainer import Batch
 
 IGNORED = -100
 SHOWN_IDS = 5
+COMPARED_TOKENS = 4096
+"""Of a longer prompt the tokenizer read back is held against the one trained with at its beginning only."""
 Ask = Callable[[Prompt], list[int]]
-"""Ids of a prompt exactly as the predictor will ask it."""
+"""Ids of a prompt as the predictor will ask it; of one that is cut, those at the end that stays, and some more."""
 
 
 class InspectedSet(EncodedSet, Protocol):
@@ -155,7 +158,9 @@ def check_vocabulary(sets: Sequence[Inspected], tokenizer: PreTrainedTokenizerBa
 def check_saved_tokenizer(
     sets: Sequence[Inspected], tokenizer: PreTrainedTokenizerBase, lm: PreTrainedModel, output_dir: Path
 ) -> Check:
-    """Saved and read back, the tokenizer has the same template, byte for byte, and encodes every prompt alike.
+    """Saved and read back, the tokenizer has the same template, byte for byte, and encodes the prompts alike.
+
+    Of a prompt over COMPARED_TOKENS its beginning is compared.
 
     By itself, as beside an adapter, and beside the model's config, as in a merged student: there the config decides
     which class reads the file, and some classes split words in their own way.
@@ -171,7 +176,7 @@ def check_saved_tokenizer(
             wrong.append(f"the chat template{where}")
         for one in sets:
             texts = [join_prompt(row.prompt) for row in one.given]
-            pairs = zip(one.given, _encode(tokenizer, texts), _encode(saved, texts), strict=True)
+            pairs = zip(one.given, *(encode_heads(t, texts, COMPARED_TOKENS) for t in (tokenizer, saved)), strict=True)
             wrong += [row.id + where for row, before, after in pairs if before != after]
     return Check("the saved template and tokenizer are the ones trained with", _count(sets), tuple(wrong))
 
@@ -212,10 +217,6 @@ def _all_end(batch: Batch, end_id: int) -> bool:
     }
     whole = all(not ids or ids[-1] == end_id for ids in taught.values())
     return whole and bool(taught.get("answer_targets", taught.get("targets")))
-
-
-def _encode(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
-    return cast("list[list[int]]", tokenizer(texts, truncation=False, verbose=False)["input_ids"]) if texts else []
 
 
 def _count(sets: Sequence[Inspected]) -> int:

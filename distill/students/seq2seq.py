@@ -21,6 +21,7 @@ from distill.students.foundation import lay_foundation, load_weights, open_found
 from distill.students.generation import answer_prompts, generate_from_source, generate_packed
 from distill.students.likelihood import Weighed, weigh_seq2seq
 from distill.students.lm_model import bare
+from distill.students.long_texts import encode_heads, encode_start
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.parity import MAX_ANSWER_TOKENS, choose_prompts, record_probe, write_probe
 from distill.students.protocol import Lessons, OnProgress, TrainingReport
@@ -66,7 +67,8 @@ class Seq2SeqStudent:
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = Seq2SeqModel(lm, config.objective).to(placement.device)
-        rows = Encoded(lessons, train, held, partial(encode_prompt, foundation.tokenizer), codes.end)
+        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        rows = Encoded(lessons, train, held, partial(encode_start, foundation.tokenizer, limit), codes.end)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)
         questions = ask_questions(lm, foundation.tokenizer, codes, choose_prompts(lessons), config)
@@ -163,7 +165,7 @@ def ask_questions(
 ) -> list[Question]:
     """Return the prompts that fit, with the model's own greedy answers, for the parity check."""
     limit = min(config.max_length_tokens, tokenizer.model_max_length)
-    encoded = [ids for ids in encode_texts(tokenizer, [join_prompt(p) for p in prompts]) if len(ids) <= limit]
+    encoded = [ids for ids in encode_heads(tokenizer, [join_prompt(p) for p in prompts], limit) if len(ids) <= limit]
     longest = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
     made = generate_packed(encoded, lambda ids: generate_from_source(bare(lm), ids, *codes, longest))
     return [

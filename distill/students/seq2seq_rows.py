@@ -14,7 +14,8 @@ from transformers import PreTrainedTokenizerBase
 from distill.errors import DataError
 from distill.records.training import TrainingRow
 from distill.students.config import StudentConfig
-from distill.students.text_encoding import encode_texts, join_prompt, pad_ids, truncate_ids
+from distill.students.long_texts import encode_heads
+from distill.students.text_encoding import encode_prompt, join_prompt, pad_ids, truncate_ids
 from distill.students.trainer import Batch, TeachingSet
 
 IGNORED = -100
@@ -104,7 +105,7 @@ def encode_seq2seq_rows(
     """
     limit = min(config.max_length_tokens, tokenizer.model_max_length)
     encoded = Seq2SeqRows(codes, encode_target(tokenizer, EXPLAIN, codes)[:-1], [])
-    sources = encode_texts(tokenizer, [join_prompt(row.prompt) for row in rows])
+    sources = encode_heads(tokenizer, [join_prompt(row.prompt) for row in rows], limit)
     for row, source in zip(rows, sources, strict=True):
         answer = encode_target(tokenizer, row.target, codes)
         reason = _find_fault(row, source, answer, limit, tokenizer, config)
@@ -141,7 +142,8 @@ def _find_fault(
     if len(source) <= limit:
         return None
     if config.overlong == "error":
-        raise DataError(f"row {row.id!r} has {len(source)} tokens, over max_length_tokens = {limit}")
+        tokens = len(encode_prompt(tokenizer, row.prompt))
+        raise DataError(f"row {row.id!r} has {tokens} tokens, over max_length_tokens = {limit}")
     return "truncate" if config.overlong == "truncate" else "overlong"
 
 
