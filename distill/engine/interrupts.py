@@ -91,7 +91,8 @@ class Interrupts:
     def close(self) -> None:
         """Take no more signals: the exit code is known, and all that is left is to end."""
         self._closed = True
-        eval("0")  # noqa: S307  (Python dies of SIGINT at its end if the last text it ran so was cut off by one)
+        # Python dies of SIGINT at its end if the last text it ran as code was cut off by one: run another.
+        eval("0")  # noqa: S307  # nosec B307
 
     def send_again(self) -> None:
         """Raise once more, a moment later, what a finaliser has swallowed."""

@@ -105,9 +105,10 @@ class Account:
             while self._slack_usd < worst_usd - _TINY_USD:
                 if worst_usd >= self._refused_usd:
                     return False
+                reserved_usd = self._reserved_usd
                 grant = await self._ask(worst_usd, _CALLS_PER_DRAW * worst_usd, limit_usd)
-                if grant.usd > 0:
-                    continue
+                if grant.usd > 0 or self._reserved_usd < reserved_usd:
+                    continue  # the second: calls gave something back while the journal was asked
                 if self._reserved_usd > _TINY_USD:
                     self._refused_usd = worst_usd
                     return False

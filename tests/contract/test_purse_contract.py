@@ -153,3 +153,25 @@ def test_a_waiting_call_goes_on_when_another_gives_back(journal):
             return journal.purse("run").spent_usd
 
     assert asyncio.run(buy()) == pytest.approx(0.6)
+
+
+def test_what_comes_back_while_the_journal_is_asked_is_used(journal):
+    """On a slow disk every call in flight may end while the purse is asked: what they gave back is enough."""
+
+    async def buy() -> None:
+        async with GroupWriter(journal) as writer:
+            account, write = Account(Budget(1.0, "run"), writer), writer.write
+            await account.reserve(0.9)
+
+            async def write_slowly(*writes: object) -> object:
+                results = await write(*writes)  # type: ignore[arg-type]
+                if any(isinstance(one, Draw) for one in writes):
+                    writer.write = write  # type: ignore[method-assign]
+                    account.settle(0.9, 0.1)
+                    await write(*account.spend(0.1))
+                return results
+
+            writer.write = write_slowly  # type: ignore[method-assign, assignment]
+            await asyncio.wait_for(account.reserve(0.5), 10)
+
+    asyncio.run(buy())

