@@ -67,7 +67,8 @@ class Evidence:
     answers on it; `metrics` maps a metric's name to the metric; `measured` maps metric, then system, to a number;
     `samples` likewise to numbers of which the metric is a quantile (starts, not rows);
     `reference` is gold, or teacher where there is none; `self_agreement` is how often the teacher agrees with
-    itself; `problems` were found elsewhere and make the decision invalid, `remarks` are told beside it; `channels` are
+    itself; `look` numbers this verdict on the sealed set, and `evaluations` (None: as many) led up to it;
+    `problems` were found elsewhere and make the decision invalid, `remarks` are told beside it; `channels` are
     the versions of the channels compared against.
     """
 
@@ -81,6 +82,7 @@ class Evidence:
     reference: Literal["gold", "teacher"] = "gold"
     self_agreement: float | None = None
     look: int = 1
+    evaluations: int | None = None
     allowed_looks: int = 1
     heldout_digest: str = ""
     problems: tuple[str, ...] = ()

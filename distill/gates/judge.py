@@ -39,7 +39,7 @@ def decide(evidence: Evidence, config: GateConfig) -> Decision:
         decision=word,
         reason=reason,
         rules=tuple(outcomes),
-        heldout_looks=evidence.look,
+        heldout_looks=evidence.evaluations or evidence.look,
         heldout_digest=evidence.heldout_digest,
         confidence=config.confidence,
         generated_by=GENERATED_BY,

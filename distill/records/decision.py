@@ -70,6 +70,7 @@ class Decision:
     """The gate's word with everything it stands on; written to gate.json as is.
 
     `channels` are the versions of the channels that rules compared with: promotion onto one expects it still there.
+    `heldout_looks` counts evaluations of a student; `looks` numbers verdicts, for other rules are a further one.
     `notes` are what a reader must hear beside the verdict: a baseline that ties, a look too many, no gold.
     """
 

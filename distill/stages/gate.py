@@ -21,7 +21,7 @@ from distill.metrics import COLD, GATE_METRICS, METRICS, default_metrics
 from distill.records.prediction import Prediction
 from distill.stages.gate_scores import foresee_thresholds, measure_costs, score_systems
 from distill.stages.json_files import write_json
-from distill.stages.looks import Judging, count_rules
+from distill.stages.looks import Judging, count_evaluations, count_rules
 from distill.stages.scoring import read_prediction
 from distill.students.protocol import PARITY_FILE
 from distill.tasks.config import OutputKind
@@ -79,9 +79,12 @@ def number_look(
     Raises:
         OSError: the ledger of looks cannot be written.
     """
-    if evaluation.get("is_rehearsal", False) or find_problems(evidence, gate):
-        return Judging(evaluation["look"])
-    return count_rules(state_dir, evaluation["heldout_digest"], key, evaluation["look"], gate)
+    look, digest = cast("int", evaluation["look"]), cast("str", evaluation["heldout_digest"])
+    if evaluation.get("is_rehearsal", False):
+        return Judging(look)
+    asked = not find_problems(evidence, gate)
+    judging = count_rules(state_dir, digest, key, look, gate) if asked else Judging(look)
+    return judging._replace(evaluations=count_evaluations(state_dir, digest, judging.look))
 
 
 def gather_evidence(
@@ -103,6 +106,7 @@ def gather_evidence(
         reference=evaluation["reference"],
         self_agreement=None if agreement is None else agreement["rate"],
         look=judging.look,
+        evaluations=judging.evaluations,
         allowed_looks=config.allowed_looks,
         heldout_digest=evaluation["heldout_digest"],
         problems=tuple(evaluation["problems"]),
@@ -141,4 +145,4 @@ def read_parity(evaluated: Path) -> dict[str, Measured]:
     return dict.fromkeys(("student", "cascade"), Measured(lowest, lowest, lowest))
 
 
-GATE = Stage("gate", 7, run_gate)
+GATE = Stage("gate", 8, run_gate)

@@ -26,6 +26,8 @@ class Judging(NamedTuple):
 
     look: int
     changes: tuple[str, ...] = ()
+    evaluations: int | None = None
+    """How many of the looks up to this one evaluated a student; None: all of them."""
 
 
 class Reused(NamedTuple):
@@ -83,6 +85,11 @@ def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate:
         return Judging(look)
     changes = tuple(diff(cast("Plain", earlier[0]), cast("Plain", asked), "gate"))
     return Judging(count_look(state_dir, heldout_digest, f"{key}:{name_rules(asked)}"), changes)
+
+
+def count_evaluations(state_dir: Path, heldout_digest: str, look: int) -> int:
+    """Return how many of the looks up to `look` evaluated a student, rather than judge one again by other rules."""
+    return sum(":" not in key for key in read_looks(state_dir, heldout_digest)[:look])
 
 
 def name_rules(gate: Mapping[str, Any]) -> str:

@@ -92,7 +92,7 @@ def _describe_machine(machine: Mapping[str, Any]) -> str | None:
 def gather_looks(files: Files, context: Context, student: str) -> tuple[Look, ...]:
     """Return the looks at this held-out set up to this one; what earlier ones came to where their files remain."""
     kind: LookKind = "rehearsal" if files.evaluation.get("is_rehearsal") else "look"
-    number = files.gate.get("heldout_looks", files.evaluation["look"])
+    number = (files.gate.get("looks") or files.evaluation)["look"]
     looked = read_looks(context.state_dir, files.evaluation["heldout_digest"], kind)[:number]
     decisions = _decisions(Store(context.state_dir))
     own = Look(number, files.evaluation["finished"], student, files.gate["decision"])

@@ -69,15 +69,16 @@ def test_a_margin_widened_after_the_verdict_is_said_and_costs_a_look(finished, t
     project = Project(tmp_path / "project", finished.config)
     latest = project.directory / "runs/small/latest"
 
-    def look(*arguments: str) -> tuple[int, bool]:
+    def look(*arguments: str) -> tuple[int, int, bool]:
         _, _, err = project.call("run", "small.yaml", *CLASSIFIER, *arguments)
         gate = json.loads((latest / "gate.json").read_text())
         assert gate["decision"] != "invalid", err
-        return gate["heldout_looks"], any("gate.rules[0].margin: 0.05 -> 0.99" in note for note in gate["notes"])
+        is_said = any("gate.rules[0].margin: 0.05 -> 0.99" in note for note in gate["notes"])
+        return gate["heldout_looks"], gate["looks"]["look"], is_said
 
-    assert look() == (2, False)  # the first was the finished run's
-    assert look("--set", "gate.rules.0.margin=0.99") == (3, True)
-    assert look("--set", "gate.rules.0.margin=0.99", "--set", "student.seed=8") == (4, False)
+    assert look() == (2, 2, False)  # the first was the finished run's
+    assert look("--set", "gate.rules.0.margin=0.99") == (2, 3, True)
+    assert look("--set", "gate.rules.0.margin=0.99", "--set", "student.seed=8") == (3, 4, False)
 
 
 def test_terms_that_changed_are_on_the_card_though_the_evaluation_is_cached(finished, tmp_path):

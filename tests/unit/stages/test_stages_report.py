@@ -87,7 +87,7 @@ def test_a_student_judged_again_by_other_rules_is_listed_as_that(split_context: 
     for key in ("a", "a:0123", "later"):
         count_look(split_context.state_dir, "d" * 64, key)
     files = _files()
-    files.evaluation["look"], files.gate["heldout_looks"] = 3, 3
+    files.evaluation["look"], files.gate["looks"] = 3, {"look": 3}
     looks = gather_looks(files, split_context, "small")
     assert [look.number for look in looks] == [1, 2, 3]
     assert [look.student for look in looks] == [
