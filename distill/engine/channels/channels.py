@@ -21,7 +21,7 @@ from distill.engine.channels.entry import (
     parse_entry,
     write_entry,
 )
-from distill.engine.channels.lines import FileLines, LineStore
+from distill.engine.channels.lines import FileLines, Lines, LineStore
 from distill.engine.channels.remote import ObjectLines
 from distill.errors import PromotionRefusedError, StoreError, UsageError
 
@@ -95,7 +95,7 @@ class Channels:
             StoreError: the history is damaged.
         """
         _check_name(name)
-        return parse_chain(self._lines.where(name), name, self._lines.read(name).whole)
+        return self._parse(name, self._lines.read(name))
 
     def verify(self, name: str) -> ChainCheck:
         """Check the whole chain without raising on what is wrong in it.
@@ -106,7 +106,7 @@ class Channels:
         _check_name(name)
         lines = self._lines.read(name)
         try:
-            entries = parse_chain(self._lines.where(name), name, lines.whole)
+            entries = self._parse(name, lines)
         except StoreError as error:
             return ChainCheck(len(lines.whole), lines.torn, (str(error),))
         return ChainCheck(len(entries), lines.torn, ())
@@ -172,6 +172,15 @@ class Channels:
                 return self._append(entries, name, "withdraw", kept.target, who, why, ended, kept.metadata)
             goal = find_rollback_goal(entries, to, name)
             return self._append(entries, name, "rollback", goal.target, who, why, goal.version, goal.metadata)
+
+    def _parse(self, name: str, lines: Lines) -> list[ChannelEntry]:
+        if lines.torn and not lines.whole:  # one cut-off line may be all that is left of a long history
+            where = self._lines.where(name)
+            raise StoreError(
+                f"{where}:1: damaged: its only line is cut off; restore the file from a backup, "
+                "or delete it if the first promotion never ended, and promote again"
+            )
+        return parse_chain(self._lines.where(name), name, lines.whole)
 
     def _append(
         self,

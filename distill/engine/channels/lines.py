@@ -13,7 +13,7 @@ from distill.engine.store import translate_os_errors
 
 
 class Lines(NamedTuple):
-    """A history as it is kept. `torn`: a half-written last line, which did not happen, was passed over."""
+    """A history as it is kept. `torn`: a half-written last line was passed over; after whole ones, it did not happen."""
 
     whole: list[str]
     torn: bool = False

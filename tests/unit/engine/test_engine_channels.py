@@ -106,6 +106,29 @@ def test_torn_last_line_is_passed_over_reported_and_healed(tmp_path: Path, cut: 
     assert channels.verify("production") == (2, False, ())
 
 
+@pytest.mark.parametrize("cut", [1, 20, -1])
+def test_a_channel_whose_only_line_is_cut_off_is_damaged_and_not_new(tmp_path: Path, cut: int) -> None:
+    channels = make_channels(tmp_path)
+    promote(channels, "a")
+    path = tmp_path / "channels" / "production.jsonl"
+    left = path.read_bytes()[:cut]
+    path.write_bytes(left)
+    for look in (channels.history, channels.read, lambda _: promote(channels, "b")):
+        with pytest.raises(StoreError, match=r"production\.jsonl:1: damaged: .*cut off; restore .* or delete"):
+            look("production")
+    assert not channels.verify("production").is_sound
+    assert path.read_bytes() == left
+
+
+def test_an_empty_channel_file_is_a_new_channel(tmp_path: Path) -> None:
+    channels = make_channels(tmp_path)
+    (tmp_path / "channels").mkdir()
+    (tmp_path / "channels" / "production.jsonl").touch()
+    assert channels.history("production") == []
+    promote(channels, "a")
+    assert targets(channels) == ["a"]
+
+
 def test_every_changed_field_breaks_the_chain(tmp_path: Path) -> None:
     channels = make_channels(tmp_path)
     promote(channels, "a")
