@@ -60,6 +60,8 @@ class Outlook:
     """None where there is no budget."""
     again: AskingAgain | None = None
     """None where rejected answers are not sent back."""
+    power_unknown: tuple[str, ...] = ()
+    """One line that names the gate's rules whose power no plan can know; none where there is no such rule."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract's plan object."""
@@ -73,6 +75,7 @@ class Outlook:
             "teacher_seconds": round(total.seconds, 1),
             "teachers": [asdict(one) for one in self.spending.teachers],
             "power": list(self.power),
+            "power_unknown": list(self.power_unknown),
             "warnings": list(self.warnings),
             "destination": self.destination,
             "engine": self.engine,
@@ -96,7 +99,7 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
         DataError: a source cannot be read.
     """
     spending = estimate_spending(composition)
-    power, warnings = foresee_power(composition, spending.heldout_rows)
+    power, warnings, unknown = foresee_power(composition, spending.heldout_rows)
     stages = tuple(forecast_run(composition))
     audit = audit_overlap(composition)
     shared = None if audit is None else audit.describe()
@@ -115,6 +118,7 @@ def look_ahead(composition: Composition, config_warnings: Sequence[str]) -> Outl
         min((sunset.days_left for sunset in sunsets), default=None),
         read_budget(composition),
         foresee_asking_again(composition.config.regenerate, spending),
+        unknown,
     )
 
 
@@ -148,8 +152,10 @@ def name_engine(runtime: RuntimeConfig, env: Mapping[str, str]) -> str:
     )
 
 
-def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...]]:
-    """Return, per rule and assumption, the chance to pass with n held-out rows, and what to do where it is low."""
+def foresee_power(
+    composition: Composition, n: int
+) -> tuple[tuple[dict[str, Any], ...], tuple[str, ...], tuple[str, ...]]:
+    """Return per rule the chance to pass with n held-out rows, what to do where it is low, and who has none."""
     plan = plan_power(composition, heldout_rows=n, curve=False)
     table = tuple(
         {
@@ -165,4 +171,4 @@ def foresee_power(composition: Composition, n: int) -> tuple[tuple[dict[str, Any
         for row in plan.rows
     )
     advice = "bring more held-out rows or a wider bound before paying for answers"
-    return table, tuple(f"{warning}; {advice}" for warning in plan.warnings)
+    return table, tuple(f"{warning}; {advice}" for warning in plan.warnings), plan.describe_unforeseen()

@@ -33,6 +33,8 @@ class PowerPlan:
     rows: tuple[PowerRow, ...]
     notes: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    unforeseen: tuple[str, ...] = ()
+    """Rules whose power depends on a spread that only a run can show."""
 
     def to_json(self) -> dict[str, Any]:
         """Return one plain object; curves as lists of [rows, power]."""
@@ -41,8 +43,14 @@ class PowerPlan:
             "confidence": self.confidence,
             "wanted_power": WANTED_POWER,
             "rules": [asdict(row) for row in self.rows],
-            "notes": [*self.warnings, *self.notes],
+            "notes": [*self.warnings, *self.describe_unforeseen(), *self.notes],
         }
+
+    def describe_unforeseen(self) -> tuple[str, ...]:
+        """Name the rules without a power in one line; none where there is no such rule."""
+        if not self.unforeseen:
+            return ()
+        return (f"power unknown before a first run, for it depends on the spread: {'; '.join(self.unforeseen)}",)
 
 
 def plan_power(
@@ -74,6 +82,7 @@ def plan_power(
     rows: list[PowerRow] = []
     warnings: list[str] = []
     notes: list[str] = []
+    unforeseen: list[str] = []
     alpha = alpha_of(look, basis.allowed_looks, config.gate)
     if look > basis.allowed_looks:
         warnings.append(
@@ -84,7 +93,7 @@ def plan_power(
         found = plan_rule(rule, config.gate, basis)
         rows += found
         if not found and rule.metric in METRICS:
-            notes.append(f"{rule.metric} of {rule.of}: power depends on its spread, which only a run can show")
+            unforeseen.append(f"{rule.metric} of {rule.of}")
         elif found and max(row.power for row in found) < WANTED_POWER:
             said = _say_underpowered(found, rule.policy)
             (notes if rule.per_slice or rule.policy == "warn" else warnings).append(said)
@@ -92,7 +101,14 @@ def plan_power(
         notes.append(
             "per_slice: each slice needs these rows for itself, and more where several slices are judged (Holm)"
         )
-    return PowerPlan(basis.rows, config.gate.confidence, tuple(rows), tuple(notes), tuple(warnings))
+    return PowerPlan(
+        basis.rows,
+        config.gate.confidence,
+        tuple(rows),
+        tuple(notes),
+        tuple(warnings),
+        tuple(dict.fromkeys(unforeseen)),
+    )
 
 
 def foresee_look(composition: Composition, heldout_rows: int | None = None) -> int:

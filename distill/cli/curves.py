@@ -24,7 +24,7 @@ def print_power(plan: PowerPlan) -> None:
     for rows in _by_rule(plan.rows):
         shown = next((row for row in rows if row.observed), rows[len(rows) // 2])
         _print_curve(console, shown, shown.heldout_rows)
-    for note in (*plan.warnings, *plan.notes):
+    for note in (*plan.warnings, *plan.describe_unforeseen(), *plan.notes):
         console.print(f"[yellow]note:[/] {escape(note)}")
 
 

@@ -36,6 +36,8 @@ def command(config: Path, overrides: tuple[str, ...], runs_dir: Path, state_dir:
     console.print(outlook.engine, markup=False)
     if outlook.power:
         console.print(rows_table([dict(row) for row in outlook.power]))
+    for line in outlook.power_unknown:
+        console.print(line, markup=False, soft_wrap=True)
     for warning in outlook.warnings:
         console.print(f"[yellow]warning:[/] {warning}", markup=True)
     return 0

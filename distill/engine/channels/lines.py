@@ -13,7 +13,7 @@ from distill.engine.store import translate_os_errors
 
 
 class Lines(NamedTuple):
-    """A history as it is kept. `torn`: a half-written last line was passed over; after whole ones, it did not happen."""
+    """A history as it is kept. `torn`: a half-written last line, no entry, was passed over."""
 
     whole: list[str]
     torn: bool = False

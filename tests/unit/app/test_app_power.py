@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -115,14 +116,19 @@ def write_config(directory: Path, repo_root: Path) -> Path:
 def printed(tmp_path: Path, repo_root: Path, capfd, monkeypatch):
     from distill.cli import main
 
-    def call(*arguments: str) -> str:
+    def call(*arguments: str, command: str = "power") -> str:
         monkeypatch.chdir(tmp_path)
         with pytest.raises(SystemExit) as ended:
-            main(["power", str(write_config(tmp_path, repo_root)), *arguments])
+            main([command, str(write_config(tmp_path, repo_root)), *arguments])
         assert ended.value.code == 0
         return capfd.readouterr().out
 
     return call
+
+
+@pytest.fixture
+def planned(printed):
+    return partial(printed, command="plan")
 
 
 def test_the_command_prints_table_and_curve(printed) -> None:
@@ -130,6 +136,16 @@ def test_the_command_prints_table_and_curve(printed) -> None:
     assert "100 held-out rows" in out
     assert "<- this held-out set" in out
     assert "underpowered" in out
+
+
+def test_plan_names_the_rules_whose_power_it_cannot_know_in_one_line(planned) -> None:
+    rules = "[{metric: macro_f1, versus: teacher, margin: 0.05}, {metric: accuracy, versus: teacher, margin: 0.05}]"
+    lines = planned("--set", f"gate.rules={rules}").splitlines()
+    assert [line for line in lines if "power unknown" in line] == [
+        "power unknown before a first run, for it depends on the spread: macro_f1 of student"
+    ]
+    known = planned("--set", "gate.rules=[{metric: accuracy, versus: teacher, margin: 0.05}]")
+    assert "power unknown" not in known
 
 
 def test_the_command_gives_one_json_object(printed) -> None:
