@@ -8,12 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from distill.gates.config import GateConfig
 from distill.gates.evidence import Evidence
+from distill.gates.remedies import TRANSPORT_FAILURES, find_remedy
 from distill.records.json import dump_canonical
 from distill.records.prediction import Prediction
 
-TRANSPORT_FAILURES = frozenset(
-    {"auth", "not_found", "rate_limited", "overloaded", "timeout", "connection", "quota", "wrong_model", "call_failed"}
-)
 _TOO_GOOD_ERRORS = 14  # .5^14 < 1e-4: so many of the teacher's errors put right are no accident
 _ENOUGH_ROWS = 20  # under it chance can do anything, and every rule is inconclusive anyway
 _WORSE_THAN_CHANCE_Z = -3.1  # one-sided p = .001: the sign of labels or columns that were swapped
@@ -62,11 +60,19 @@ def find_row_problems(
         yield f"{name}: {len(extra)} predictions are for rows outside the held-out set (first {min(extra)!r})"
     yield from _first_of(name, predictions, evidence)
     if all(p.error_kind is not None for p in predictions):
-        yield f"{name}: every single answer failed ({predictions[0].error_kind}): nothing was evaluated"
+        yield f"{name}: every single answer failed ({_say_kinds(name, predictions)}"
     elif name not in _OWN and is_compared:
         failed = sum(p.error_kind in TRANSPORT_FAILURES for p in predictions)
         if failed:
             yield f"{name}: {failed} calls failed; run again so that they are asked anew"
+
+
+def _say_kinds(name: str, predictions: Sequence[Prediction]) -> str:
+    """Name the kinds of failures, each counted where they are several, and what to do about the commonest."""
+    kinds = Counter(p.error_kind or "" for p in predictions).most_common()
+    said = kinds[0][0] if len(kinds) == 1 else ", ".join(f"{kind} {count}" for kind, count in kinds)
+    remedy = find_remedy(name, kinds[0][0])
+    return f"{said}): nothing was evaluated" + (f"; {remedy}" if remedy else "")
 
 
 def _first_of(name: str, predictions: Sequence[Prediction], evidence: Evidence) -> Iterator[str]:

@@ -59,3 +59,36 @@ def test_a_teacher_that_does_not_beat_the_commonest_label_is_said_to_teach_littl
     half = [i % 2 == 0 for i in range(200)]
     decision = decide(evidence_of(student=half, teacher=half, majority=half), GATE)
     assert any("the teacher (50.00%) is not shown to beat majority" in note for note in decision.notes)
+
+
+@pytest.mark.parametrize(
+    ("system", "kind", "remedy"),
+    [
+        ("student", "truncated", "student.max_new_tokens"),
+        ("student", "overlong", "student.max_length_tokens"),
+        ("student", "schema_invalid", """--where "system == 'student'\", then train on more rows"""),
+        ("teacher", "truncated", "teacher.max_output_tokens: raise it"),
+        ("teacher", "auth", "teacher.api_key_env"),
+        ("teacher", "overloaded", "run again"),
+        ("teacher", "unparseable", "say the wanted form in task.system or task.user"),
+    ],
+)
+def test_where_every_answer_failed_the_reason_says_what_to_do(evidence_of, system, kind, remedy) -> None:
+    evidence = evidence_of(student=[False] * 40, teacher=[False] * 40)
+    failed = [replace(p, error_kind=kind, parsed=None) for p in evidence.predictions[system]]
+    decision = decide(replace(evidence, predictions={**evidence.predictions, system: failed}), GATE)
+    assert decision.decision == "invalid"
+    told = decision.reason.partition(f"{system}: every single answer failed ({kind}): nothing was evaluated; ")[2]
+    assert remedy in told.partition("; teacher:")[0]
+
+
+def test_where_every_answer_failed_in_several_ways_each_is_counted_and_the_commonest_has_its_remedy(
+    evidence_of,
+) -> None:
+    evidence = evidence_of(student=[False] * 40, teacher=[True] * 40)
+    failed = [
+        replace(p, error_kind="empty" if i < 3 else "truncated", parsed=None)
+        for i, p in enumerate(evidence.predictions["student"])
+    ]
+    reason = decide(replace(evidence, predictions={**evidence.predictions, "student": failed}), GATE).reason
+    assert "every single answer failed (truncated 37, empty 3): nothing was evaluated; its answers" in reason
