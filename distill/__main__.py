@@ -12,7 +12,9 @@ def main() -> None:
         with catch(ends_process=True) as interrupts:
             try:
                 from distill.cli import main as carry_out  # noqa: PLC0415  (0.1 s, likewise)
+                from distill.cli.pipes import outlive_readers  # noqa: PLC0415  (loads the package above)
 
+                outlive_readers()
                 carry_out()
             finally:
                 code = interrupts.exit_code

@@ -122,8 +122,6 @@ def _carry_out(arguments: list[str], interrupts: Interrupts, *, debug: bool) -> 
         return 2
     except (KeyboardInterrupt, click.Abort):
         return _interrupted(interrupts)
-    except BrokenPipeError:
-        return 0
     except Exception as error:
         if debug and not isinstance(error, InterruptedRunError):
             raise
