@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 PARITY = "export_parity.json"
-_WEIGHTS = {".safetensors", ".onnx", ".gguf"}
+_WEIGHTS = {".safetensors", ".onnx", ".data", ".gguf"}
 _ADAPTER, _WHOLE = "library_name: peft", "library_name: transformers"
 
 

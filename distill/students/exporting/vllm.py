@@ -7,6 +7,7 @@ can be done about it.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import cast, get_args
@@ -64,14 +65,20 @@ def write_command(manifest: StudentManifest, dtype: str) -> str:
     lora = manifest.config.lora
     rank = next(r for r in MAX_RANKS if lora is not None and r >= lora.rank)
     name, revision = str(manifest.base["name"]), manifest.base["revision"]
-    base = f'"$HERE/{TINY_BASE_FOLDER}"' if name == "tiny" else name
-    at = "" if revision is None else f" --revision {revision} --tokenizer-revision {revision}"
+    base = f'"$HERE/{TINY_BASE_FOLDER}"' if name == "tiny" else shlex.quote(_from_anywhere(name))
+    pin = "" if revision is None else shlex.quote(str(revision))
+    at = pin and f" --revision {pin} --tokenizer-revision {pin}"
     return (
         "#!/usr/bin/env bash\n# Serves the student as model `student` behind an OpenAI-compatible endpoint.\n"
         'HERE="$(cd "$(dirname "$0")" && pwd)"\n'
         f"exec vllm serve {base}{at} --dtype {dtype} --enable-lora --max-lora-rank {rank} "
         '--lora-modules student="$HERE" --generation-config "$HERE" --chat-template "$HERE/chat_template.jinja" "$@"\n'
     )
+
+
+def _from_anywhere(name: str) -> str:
+    """Return a base's name, or its whole path where it is a directory of this machine: the script runs elsewhere."""
+    return str(Path(name).absolute()) if Path(name).is_dir() else name
 
 
 def _refuse(source: Path, manifest: StudentManifest, dtype: str) -> None:

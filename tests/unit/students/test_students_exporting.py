@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shlex
 import stat
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,8 @@ from distill.records.training import Prompt, TrainingRow
 from distill.students import STUDENTS, get_student
 from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.students.exporting import get_exporter
+from distill.students.exporting.vllm import write_command
+from distill.students.manifest import read_manifest
 from distill.students.protocol import Lessons
 from distill.tasks.config import TaskConfig
 
@@ -141,6 +145,18 @@ def test_vllm_layout_is_the_adapter_with_the_command_that_serves_it(trained, tar
         "eos_token_id": list(stops),
         "temperature": 0,
     }
+
+
+def test_the_vllm_script_finds_a_base_of_this_machine_from_everywhere(trained, tmp_path: Path, monkeypatch):
+    (tmp_path / "my base").mkdir()
+    monkeypatch.chdir(tmp_path)
+    manifest = read_manifest(trained["causal_lm"])
+    commands = [
+        shlex.split(write_command(replace(manifest, base=manifest.base | {"name": name}), "float32"), comments=True)
+        for name in ("my base", "org/model", "org/model; rm x")
+    ]
+    found = [command[command.index("serve") + 1] for command in commands]
+    assert found == [str(tmp_path / "my base"), "org/model", "org/model; rm x"]
 
 
 @pytest.mark.parametrize(
