@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
 from distill.records.completion import Completion
 from distill.teachers.call import Bought, Stopped, Till, buy_one, completion_of_entry
-from distill.teachers.journal.protocol import Entry, Intent, Release
+from distill.teachers.journal.protocol import Entry, Flight, Intent, Release
 from distill.teachers.protocol import Order
 from distill.teachers.replay import recorded_completion
 
@@ -42,6 +43,7 @@ class Purchase:
         self.stopping = False
         self._concurrency = concurrency
         self._grace_s = grace_s
+        self._name = uuid.uuid4().hex
         self._queue: asyncio.Queue[_Wanted | None] = asyncio.Queue(2 * _CLAIM_BATCH)
         self._landed: asyncio.Queue[_Landed | None] = asyncio.Queue(concurrency)
         self._owed: set[str] = set()
@@ -55,6 +57,13 @@ class Purchase:
             BudgetExceededError: the next call could pass the budget.
             StoreError: the journal cannot be written.
         """
+        till.writer.post(Flight(self._name, self._concurrency))  # in the journal before a claim is
+        try:
+            await self._run(orders, till, sink)
+        finally:
+            till.writer.post(Flight(self._name, 0))
+
+    async def _run(self, orders: Iterable[Order], till: Till, sink: Sink) -> None:
         tasks = [asyncio.create_task(self._feed(orders, till, sink))]
         tasks += [asyncio.create_task(self._work(till)) for _ in range(self._concurrency)]
         tasks.append(asyncio.create_task(self._hand_on(till, sink)))

@@ -16,7 +16,7 @@ import pytest
 from distill.errors import StoreError
 from distill.records.completion import Message, TeacherRequest, Usage
 from distill.teachers.journal import Journal, open_journal
-from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release, Swap
+from distill.teachers.journal.protocol import Answer, Attempt, Failure, Flight, Intent, Note, Release, Swap
 
 REQUEST = TeacherRequest("openai", "m", (Message("user", "hi"),))
 KEY = REQUEST.key()
@@ -178,6 +178,34 @@ def test_a_released_claim_that_was_sent_stays_as_unsettled_and_is_free(journal, 
     journal.apply([Release((KEY,))])
     assert journal.stats().unsettled == 1
     assert place.open().apply([INTENT]) == ["claimed"]
+
+
+def test_calls_under_way_in_a_process_that_died_are_counted_once_whoever_buys_them_again(journal, place):
+    intents = [intent_of(number) for number in range(5)]
+    journal.apply([Flight("a", 2), Flight("b", 1), *intents])
+    assert journal.stats().outcome_unknown == 0, "it is at work"
+    first, second = place.open_late(120), place.open_late(120)
+    assert first.stats().outcome_unknown == 3
+    assert first.apply(intents[:1]) == ["claimed"]
+    assert second.apply(intents[1:]) == ["claimed"] * 4
+    first.apply([answer_of(intents[0].key)])
+    second.apply([answer_of(intent.key) for intent in intents[1:]])
+    totals = first.stats()
+    assert (totals.answered, totals.outcome_unknown, totals.attempts, totals.wasted_usd) == (5, 3, 0, 0.0)
+
+
+def test_of_a_process_that_died_no_more_calls_count_than_it_had_claims(journal, place):
+    journal.apply([Flight("a", 32), INTENT])
+    assert place.open_late(120).stats().outcome_unknown == 1
+
+
+def test_a_purchase_that_ended_has_no_call_with_an_unknown_outcome(journal, place):
+    journal.apply([Flight("a", 2), INTENT])
+    journal.apply([Flight("a", 0)])
+    late = place.open_late(120)
+    assert late.apply([INTENT]) == ["claimed"]
+    assert late.stats().outcome_unknown == 0
+    assert journal.notes("flight:") == {}
 
 
 def test_nobody_releases_anothers_claim(journal, place):

@@ -121,7 +121,14 @@ class PurseState(NamedTuple):
     held_usd: float
 
 
-Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap | Spend | Draw
+class Flight(NamedTuple):
+    """How many calls of a purchase of this owner may be under way from now on, at most; 0 when it has ended."""
+
+    purchase: str
+    calls: int
+
+
+Write: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap | Flight | Spend | Draw
 Claim = Literal["claimed", "held"]
 Result: TypeAlias = "Claim | Entry | Grant | None"
 
@@ -151,11 +158,16 @@ class Record(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class JournalStats:
-    """Totals over the whole journal. `unsettled` are intents whose fate is unknown (a crash cut them off)."""
+    """Totals over the whole journal. `unsettled` are intents whose fate is unknown (a crash cut them off).
+
+    `outcome_unknown` bounds the calls that were under way when a process was killed: each may have been paid, and
+    neither `attempts` nor `wasted_usd` has it.
+    """
 
     answered: int
     failed: int
     unsettled: int
+    outcome_unknown: int
     attempts: int
     attempts_by_error: Mapping[str, int]
     input_tokens: int

@@ -18,6 +18,7 @@ from distill.teachers.journal.protocol import (
     Draw,
     Entry,
     Failure,
+    Flight,
     Grant,
     Intent,
     Note,
@@ -29,7 +30,7 @@ from distill.teachers.journal.protocol import (
     Write,
 )
 
-Other: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap
+Other: TypeAlias = Intent | Attempt | Answer | Failure | Release | Note | Swap | Flight
 """A write that is not about money."""
 _PREFIX = "purse:"
 _SLACK_USD = 1e-9

@@ -44,6 +44,8 @@ SETTLE_REQUESTS = """UPDATE requests SET state = 'answered', owner = NULL, updat
 FAIL_REQUEST = """UPDATE requests SET state = 'failed', owner = NULL, updated = ?, error_kind = ?, error = ?,
                   attempts = ? WHERE key = ? AND state <> 'answered'"""
 RELEASE_REQUEST = "UPDATE requests SET owner = NULL, updated = ? WHERE key = ? AND owner = ? AND state = 'intended'"
+COUNT_CLAIMS = "SELECT owner, count(*) FROM requests WHERE state = 'intended' AND owner IS NOT NULL GROUP BY owner"
+COUNT_CLAIMS_OF = "SELECT count(*) FROM requests WHERE state = 'intended' AND owner = ?"
 DROP_UNSENT = """DELETE FROM requests WHERE owner = ? AND state = 'intended' AND key = ?
                  AND NOT EXISTS (SELECT 1 FROM attempts WHERE attempts.key = requests.key)"""
 

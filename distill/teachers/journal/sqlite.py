@@ -17,7 +17,7 @@ from pathlib import Path
 
 from distill.errors import StoreError
 from distill.records.json import Json
-from distill.teachers.journal import purses, schema
+from distill.teachers.journal import lost, purses, schema
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.protocol import (
     Attempt,
@@ -29,7 +29,7 @@ from distill.teachers.journal.protocol import (
     Result,
     Write,
 )
-from distill.teachers.journal.sqlite_writes import Desk, adopt_all, read_entries, write_all
+from distill.teachers.journal.sqlite_writes import Desk, adopt_all, read_entries, read_notes, write_all
 from distill.teachers.journal.stored import (
     exported,
     find_damage,
@@ -111,10 +111,8 @@ class SqliteJournal:
         return None if row is None else str(row[0])
 
     def notes(self, prefix: str) -> dict[str, str]:
-        low = f"note:{prefix}"
         with self._guarded():
-            rows = self._db.execute(schema.SELECT_NOTES, (low, low + "\U0010ffff")).fetchall()
-        return {str(name).removeprefix("note:"): str(value) for name, value in rows}
+            return read_notes(self._db, prefix)
 
     def purse(self, name: str) -> PurseState:
         return purses.read_purse(self.notes(purses.prefix(name)))
@@ -138,7 +136,10 @@ class SqliteJournal:
             tries = self._db.execute(schema.COUNT_ATTEMPTS).fetchall()
             sums = self._db.execute(schema.SUM_ANSWERS).fetchone()
             models = {str(model): int(n) for model, n in self._db.execute(schema.COUNT_MODELS)}
-        return totals(states, tries, sums, models)
+            claims = {str(owner): int(n) for owner, n in self._db.execute(schema.COUNT_CLAIMS)}
+            notes = read_notes(self._db, lost.LOST), read_notes(self._db, lost.FLIGHTS)
+            unknown = lost.count_unknown(*notes, claims, self._live_owners(self._clock()))
+        return totals(states, tries, sums, models, unknown)
 
     def export(self) -> Iterator[dict[str, Json]]:
         return (exported(record) for record in self.records())

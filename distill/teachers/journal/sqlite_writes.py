@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
-from distill.teachers.journal import schema
+from distill.teachers.journal import lost, schema
 from distill.teachers.journal.protocol import (
     PERMANENT_KINDS,
     Answer,
@@ -18,6 +18,7 @@ from distill.teachers.journal.protocol import (
     Claim,
     Entry,
     Failure,
+    Flight,
     Intent,
     Note,
     Record,
@@ -72,6 +73,17 @@ def read_entries(db: sqlite3.Connection, keys: Iterable[str]) -> dict[str, Entry
     return _entries(db, _select(db, schema.SELECT_STATES, list(dict.fromkeys(keys))))
 
 
+def read_notes(db: sqlite3.Connection, prefix: str) -> dict[str, str]:
+    """Return the notes whose names begin with `prefix`, in order of name.
+
+    Raises:
+        sqlite3.Error: the journal cannot be read.
+    """
+    low = f"note:{prefix}"
+    rows = db.execute(schema.SELECT_NOTES, (low, low + "\U0010ffff")).fetchall()
+    return {str(name).removeprefix("note:"): str(value) for name, value in rows}
+
+
 def adopt_all(db: sqlite3.Connection, records: Sequence[Record]) -> int:
     """Take over another journal's records; return how many answers were new.
 
@@ -94,6 +106,8 @@ def _claim_all(db: sqlite3.Connection, intents: Sequence[Intent], desk: Desk) ->
     entries = _entries(db, known)
     fresh = [intent for key, intent in wanted.items() if key not in known]
     free = [key for key, row in known.items() if key not in entries and _is_free(row, desk)]
+    for owner in {known[key][2] for key in free if known[key][1] == "intended"} - {None, desk.owner}:
+        _note_lost(db, str(owner), desk)
     _insert(db, schema.INSERT_REQUESTS, [_request_row(intent, desk) for intent in fresh])
     for keys in _pages(free, 1, spare=2):
         db.execute(schema.TAKE_REQUESTS + _marks(len(keys)), (desk.owner, desk.now, *keys))
@@ -103,6 +117,15 @@ def _claim_all(db: sqlite3.Connection, intents: Sequence[Intent], desk: Desk) ->
         results.append(entries.get(intent.key) or ("claimed" if intent.key in won else "held"))
         won.discard(intent.key)  # an equal intent of the same batch waits for this one's answer
     return results
+
+
+def _note_lost(db: sqlite3.Connection, owner: str, desk: Desk) -> None:
+    if read_notes(db, lost.LOST + owner):
+        return
+    (claims,) = db.execute(schema.COUNT_CLAIMS_OF, (owner,)).fetchone()
+    note = lost.lost_note(owner, claims, read_notes(db, f"{lost.FLIGHTS}{owner}:"), desk.owner)
+    if note is not None:
+        _put_rare(db, note, desk)
 
 
 def _is_free(row: Row, desk: Desk) -> bool:
@@ -141,6 +164,8 @@ def _put_rare(db: sqlite3.Connection, write: Other, desk: Desk) -> None:
         case Release(keys):
             db.executemany(schema.DROP_UNSENT, [(desk.owner, key) for key in keys])
             db.executemany(schema.RELEASE_REQUEST, [(desk.now, key, desk.owner) for key in keys])
+        case Flight():
+            _put_rare(db, lost.flight_note(desk.owner, write), desk)
         case Note(name, None):
             db.execute(schema.DELETE_META, (f"note:{name}",))
         case Note(name, value):

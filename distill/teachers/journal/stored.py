@@ -52,7 +52,11 @@ def read_answer(row: Sequence[Any]) -> Answer:
 
 
 def totals(
-    states: Mapping[str, int], tries: Sequence[Sequence[Any]], sums: Sequence[Any], by_model: Mapping[str, int]
+    states: Mapping[str, int],
+    tries: Sequence[Sequence[Any]],
+    sums: Sequence[Any],
+    by_model: Mapping[str, int],
+    outcome_unknown: int,
 ) -> JournalStats:
     """Put totals together from requests by state, (error kind, attempts, dollars) rows, and sums over the answers.
 
@@ -64,6 +68,7 @@ def totals(
         answered=states.get("answered", 0),
         failed=states.get("failed", 0),
         unsettled=states.get("intended", 0),
+        outcome_unknown=outcome_unknown,
         attempts=sum(int(n) for _, n, _ in tries),
         attempts_by_error={str(kind): int(n) for kind, n, _ in tries if kind},
         input_tokens=inputs,

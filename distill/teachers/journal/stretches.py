@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from distill.teachers.journal.protocol import Answer, Attempt, Failure, Intent, Note, Release, Swap
+from distill.teachers.journal.protocol import Answer, Attempt, Failure, Flight, Intent, Note, Release, Swap
 from distill.teachers.journal.purses import Other
 
-_RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3, Swap: 4}
+_RANK: dict[type, int] = {Intent: 0, Attempt: 1, Answer: 1, Failure: 1, Release: 2, Note: 3, Flight: 3, Swap: 4}
 """Writes of one rank may be carried out together; a batch is cut where the rank falls."""
 
 

@@ -44,6 +44,7 @@ def _kills(serve, state: Path, rows: int, kills: int) -> None:
     assert journal.verify() == []
     assert journal.stats().answered == rows
     assert journal.stats().unsettled == 0
+    assert sent_again <= journal.stats().outcome_unknown <= CONCURRENCY * kills
     journal.close()
 
 

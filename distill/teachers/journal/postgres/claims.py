@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from distill.errors import StoreError
+from distill.teachers.journal import lost
 from distill.teachers.journal.owner import Owner
-from distill.teachers.journal.postgres.tables import ANSWERS, OWNERS, REQUESTS
+from distill.teachers.journal.postgres.tables import ANSWERS, META, OWNERS, REQUESTS
 from distill.teachers.journal.protocol import PERMANENT_KINDS, Claim, Entry, Failure, Intent
 from distill.teachers.journal.stored import dump_request, read_answer
 
@@ -36,7 +37,10 @@ def claim_all(connection: Connection, intents: Sequence[Intent], desk: Desk) -> 
     wanted = {intent.key: intent for intent in sorted(intents, key=lambda intent: intent.key)}
     known = read_states(connection, wanted)
     won = _insert(connection, [intent for key, intent in wanted.items() if key not in known], desk)
-    won |= _take(connection, [row for row in known.values() if _is_free(row, desk)], desk)
+    free = [row for row in known.values() if _is_free(row, desk)]
+    for owner in {row.owner for row in free if row.state == "intended"} - {None, desk.owner}:
+        _note_lost(connection, owner, desk)
+    won |= _take(connection, free, desk)
     entries = read_entries(connection, known)
     results: list[Claim | Entry] = []
     for intent in intents:
@@ -74,6 +78,23 @@ def find_live(connection: Connection, now: float, here: str) -> set[str]:
     """Return the names of the owners that may still be at work."""
     owners = connection.execute(select(OWNERS)).all()
     return {row.owner for row in owners if Owner(*row[:4]).is_alive(row.expires, now, here)}
+
+
+def read_notes(connection: Connection, prefix: str) -> dict[str, str]:
+    """Return the notes whose names begin with `prefix`, in order of name."""
+    query = select(META.c.name, META.c.value).where(META.c.name.startswith(f"note:{prefix}", autoescape=True))
+    return {name.removeprefix("note:"): value for name, value in sorted(connection.execute(query).all())}
+
+
+def _note_lost(connection: Connection, owner: str, desk: Desk) -> None:
+    if read_notes(connection, lost.LOST + owner):
+        return
+    claims = select(func.count()).where((REQUESTS.c.owner == owner) & (REQUESTS.c.state == "intended"))
+    flights = read_notes(connection, f"{lost.FLIGHTS}{owner}:")
+    note = lost.lost_note(owner, connection.execute(claims).scalar_one(), flights, desk.owner)
+    if note is not None:
+        put = insert(META).values(name=f"note:{note.name}", value=note.value)
+        connection.execute(put.on_conflict_do_nothing())
 
 
 def _is_free(row: Row[*tuple[Any, ...]], desk: Desk) -> bool:

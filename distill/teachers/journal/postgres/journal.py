@@ -14,7 +14,7 @@ from distill.errors import StoreError
 from distill.records.json import Json
 from distill.teachers.journal import purses
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
-from distill.teachers.journal.postgres.claims import Desk, find_live, read_entries, read_states
+from distill.teachers.journal.postgres.claims import Desk, find_live, read_entries, read_notes, read_states
 from distill.teachers.journal.postgres.database import PAUSES_S, Database
 from distill.teachers.journal.postgres.reads import find_problems, read_records, sum_up
 from distill.teachers.journal.postgres.tables import META, METADATA, OWNERS, SCHEMA_VERSION
@@ -87,7 +87,7 @@ class PostgresJournal:
             live = find_live(connection, now, self._host) if asks else set[str]()
             desk = Desk(owner, now, live, self._confirmed, tries > 0)
             results = write_all(connection, others, desk)
-            teller = purses.Teller(partial(_read_notes, connection), lambda: find_live(connection, now, self._host))
+            teller = purses.Teller(partial(read_notes, connection), lambda: find_live(connection, now, self._host))
             carried = self._books.carry_out(writes, teller)
             write_all(connection, carried.notes, desk)
             return results, carried
@@ -115,7 +115,7 @@ class PostgresJournal:
         return self._run(lambda connection, _: _read_meta(connection, f"note:{name}"))
 
     def notes(self, prefix: str) -> dict[str, str]:
-        return self._run(lambda connection, _: _read_notes(connection, prefix))
+        return self._run(lambda connection, _: read_notes(connection, prefix))
 
     def purse(self, name: str) -> PurseState:
         return purses.read_purse(self.notes(purses.prefix(name)))
@@ -124,7 +124,10 @@ class PostgresJournal:
         return list(find_problems(self._database))
 
     def stats(self) -> JournalStats:
-        return self._run(lambda connection, _: sum_up(connection))
+        def work(connection: Connection, _: int) -> JournalStats:
+            return sum_up(connection, find_live(connection, self._now(connection), self._host))
+
+        return self._run(work)
 
     def export(self) -> Iterator[dict[str, Json]]:
         return (exported(record) for record in self.records())
@@ -208,8 +211,3 @@ def _looking_up(keys: list[str]) -> Callable[[Connection, int], dict[str, Entry]
 
 def _read_meta(connection: Connection, name: str) -> str | None:
     return connection.execute(select(META.c.value).where(META.c.name == name)).scalar_one_or_none()
-
-
-def _read_notes(connection: Connection, prefix: str) -> dict[str, str]:
-    query = select(META.c.name, META.c.value).where(META.c.name.startswith(f"note:{prefix}", autoescape=True))
-    return {name.removeprefix("note:"): value for name, value in sorted(connection.execute(query).all())}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Row, Select, func, select
 
+from distill.teachers.journal import lost
+from distill.teachers.journal.postgres.claims import read_notes
 from distill.teachers.journal.postgres.database import Database
 from distill.teachers.journal.postgres.tables import ANSWERS, ATTEMPTS, REQUESTS
 from distill.teachers.journal.protocol import Attempt, JournalStats, Record
@@ -17,14 +19,18 @@ _TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens", "reasoning_to
 _RECORD = ("key", "sample", "request", "state", "created", "updated", "error_kind", "error", "attempts")
 
 
-def sum_up(connection: Connection) -> JournalStats:
-    """Return the totals."""
+def sum_up(connection: Connection, live: Collection[str]) -> JournalStats:
+    """Return the totals; `live` are the owners that may be at work."""
     states = _count(connection, select(REQUESTS.c.state, func.count()).group_by(REQUESTS.c.state))
     kind, cost = func.coalesce(ATTEMPTS.c.error_kind, ""), func.coalesce(func.sum(ATTEMPTS.c.cost_usd), 0.0)
     tries = connection.execute(select(kind, func.count(), cost).group_by(kind)).all()
     sums = [func.coalesce(func.sum(ANSWERS.c[name]), 0) for name in (*_TOKENS, "cost_usd")]
     models = _count(connection, select(ANSWERS.c.model_served, func.count()).group_by(ANSWERS.c.model_served))
-    return totals(states, tries, connection.execute(select(*sums)).one(), models)
+    is_claim = (REQUESTS.c.state == "intended") & REQUESTS.c.owner.is_not(None)
+    claims = _count(connection, select(REQUESTS.c.owner, func.count()).where(is_claim).group_by(REQUESTS.c.owner))
+    notes = read_notes(connection, lost.LOST), read_notes(connection, lost.FLIGHTS)
+    unknown = lost.count_unknown(*notes, claims, live)
+    return totals(states, tries, connection.execute(select(*sums)).one(), models, unknown)
 
 
 def find_problems(database: Database) -> Iterator[str]:

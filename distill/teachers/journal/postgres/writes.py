@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, delete, exists, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from distill.teachers.journal import lost
 from distill.teachers.journal.postgres.claims import Desk, claim_all
 from distill.teachers.journal.postgres.tables import ANSWERS, ATTEMPTS, META, REQUESTS
 from distill.teachers.journal.protocol import (
@@ -16,6 +17,7 @@ from distill.teachers.journal.protocol import (
     Claim,
     Entry,
     Failure,
+    Flight,
     Intent,
     Note,
     Record,
@@ -40,7 +42,9 @@ def write_all(connection: Connection, writes: Sequence[Other], desk: Desk) -> li
         _put_failures(connection, [write for write in part if isinstance(write, Failure)], desk.now)
         _release(connection, [key for write in part if isinstance(write, Release) for key in write.keys], desk)
         for note in part:
-            if isinstance(note, Note):
+            if isinstance(note, Flight):
+                _put_note(connection, lost.flight_note(desk.owner, note))
+            elif isinstance(note, Note):
                 _put_note(connection, note)
         results.extend(_swap(connection, swap) for swap in swaps)
     return results
