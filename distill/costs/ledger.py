@@ -28,7 +28,8 @@ class TeacherLedger:
 
     `input_tokens` includes the cached ones; `usd` includes `wasted_usd` (calls retried, failed or thrown away);
     `discarded_usd` is what the answers cost that a filter dropped (part of `usd`); `estimated_calls` counts calls
-    whose tokens are ours because the provider reported none.
+    whose tokens are ours because the provider reported none; `outcome_unknown` bounds the calls that were under way
+    when a process was killed, of which `usd` has none.
     """
 
     name: str = ""
@@ -42,6 +43,7 @@ class TeacherLedger:
     discarded_calls: int = 0
     retried_calls: int = 0
     estimated_calls: int = 0
+    outcome_unknown: int = 0
     price_source: str = ""
     price_is_assumption: bool = False
 

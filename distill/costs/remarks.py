@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from distill.costs.breakeven import INTERVAL_SIGMA, RATE_SIGMA, BreakEven
 from distill.costs.config import CostsConfig
 from distill.costs.inputs import CostInputs
 from distill.costs.ledger import TeacherLedger
 from distill.costs.model import TeacherCosts
+from distill.records.amounts import add_usd
 
 
 def list_assumptions(inputs: CostInputs, config: CostsConfig) -> tuple[str, ...]:
@@ -18,6 +21,7 @@ def list_assumptions(inputs: CostInputs, config: CostsConfig) -> tuple[str, ...]
             lines.append(f"{whose} is an assumption, not a bill{_name_source(one)}")
         elif one.price_source:
             lines.append(f"{whose}: {one.price_source}")
+    lines += _assume_unbilled((inputs.teacher, *inputs.others, inputs.heldout))
     if config.student.usd_per_hour is not None:
         lines.append(
             f"serving machine: ${config.student.usd_per_hour:,.2f} an hour, busy {config.student.utilisation:.0%} of "
@@ -38,6 +42,20 @@ def list_assumptions(inputs: CostInputs, config: CostsConfig) -> tuple[str, ...]
 
 def _name_source(bought: TeacherLedger) -> str:
     return "" if bought.price_source in ("", "assumption") else f": {bought.price_source}"
+
+
+def _assume_unbilled(bought: Sequence[TeacherLedger]) -> list[str]:
+    """Say that calls of killed processes are taken for unbilled, and what they would come to at the mean price."""
+    lost = [one for one in bought if one.outcome_unknown]
+    if not lost:
+        return []
+    prices = [None if one.usd is None or not one.calls else one.usd / one.calls * one.outcome_unknown for one in lost]
+    usd = add_usd(prices)
+    return [
+        f"at most {sum(one.outcome_unknown for one in lost):,} calls were under way when a process was killed: whether "
+        "they were paid is unknown, and no sum here has them"
+        + ("" if usd is None else f" (at most ${usd:,.4f} at the mean price of a call)")
+    ]
 
 
 def _assume_renewal(config: CostsConfig) -> str:

@@ -104,6 +104,7 @@ def _own_ledger(entry: Mapping[str, Any], mine: pa.Table, lost: pa.Table) -> Tea
         discarded_usd=add_usd(_costs(lost)),
         discarded_calls=lost.num_rows,
         retried_calls=_retried(ledger),
+        outcome_unknown=ledger.get("outcome_unknown", 0),
         estimated_calls=sum(mine.column("usage_estimated").to_pylist()),
         price_source=str(entry["price"]["source"]),
         price_is_assumption=bool(entry["is_rehearsal"]) or entry["price"]["source"] == "assumption",
@@ -144,6 +145,7 @@ def _training_ledger(files: Files, bought: pa.Table) -> TeacherLedger:
         discarded_usd=add_usd([*(step["usd_dropped"] for step in files.funnel), again.get("replaced_usd", 0.0)]),
         discarded_calls=sum(sum(step["reasons"].values()) for step in files.funnel) + answers,
         retried_calls=_retried(ledger),
+        outcome_unknown=ledger.get("outcome_unknown", 0),
         estimated_calls=sum(bought.column("usage_estimated").to_pylist()),
         price_source=str(files.generate["price"]["source"]),
     )
@@ -161,6 +163,7 @@ def _heldout_ledger(files: Files, predictions: pa.Table) -> TeacherLedger:
         usd=add_usd([*(row["cost_usd"] for row in teacher), ledger["wasted_usd"]]),
         wasted_usd=ledger["wasted_usd"],
         retried_calls=_retried(ledger),
+        outcome_unknown=ledger.get("outcome_unknown", 0),
         estimated_calls=ledger["estimated_calls"],
     )
 

@@ -17,6 +17,7 @@ class Ledger:
     """Counts of one teacher's purchases. `usd` includes `wasted_usd` (attempts whose answer could not be used).
 
     `assumed_usd` is the part of `wasted_usd` that the provider never confirmed: calls cut off after they were sent.
+    `outcome_unknown` bounds the calls of killed processes whose rows were bought again here; no other number has them.
     """
 
     calls: int = 0
@@ -35,6 +36,7 @@ class Ledger:
     wasted_usd: float = 0.0
     assumed_usd: float = 0.0
     hits_usd: float = 0.0
+    outcome_unknown: int = 0
     errors: Counter[str] = field(default_factory=Counter[str])
     """Orders that ended without an answer, by kind."""
     attempts_by_error: Counter[str] = field(default_factory=Counter[str])
@@ -73,13 +75,15 @@ class Ledger:
             self.usd_by_kind[kind] = self.usd_by_kind.get(kind, 0.0) + usd
 
     def to_json(self) -> dict[str, Json]:
-        """Return the counts for costs.json."""
+        """Return the counts for costs.json; `outcome_unknown` only where there are such calls."""
         names = ("calls", "attempts", "journal_hits", "recorded", "batch_calls", "refused_calls", "input_tokens",
                  "cached_input_tokens", "output_tokens", "reasoning_tokens", "estimated_calls", "usd", "batch_usd",
                  "wasted_usd", "assumed_usd", "hits_usd")  # fmt: skip
         counts: dict[str, Json] = {name: getattr(self, name) for name in names}
         tables = {"errors": self.errors, "attempts_by_error": self.attempts_by_error,
                   "models_served": self.models_served, "usd_by_kind": self.usd_by_kind}  # fmt: skip
+        if self.outcome_unknown:
+            counts["outcome_unknown"] = self.outcome_unknown
         return counts | {name: dict(sorted(table.items())) for name, table in tables.items()}
 
 

@@ -164,6 +164,7 @@ class Teacher:
         purchase = Purchase(self.runtime.concurrency, self.runtime.request_timeout_s)
         async with self._open_till(budget, lambda: purchase.stopping) as till:
             await purchase.run(orders, till, sink)
+        self.ledger.outcome_unknown += self.journal.take_lost_calls()
 
     async def _pour_batches(self, orders: Iterable[Order], sink: Sink, budget: Budget) -> None:
         from distill.teachers.batches.purchase import BatchPurchase  # noqa: PLC0415  (the `openai` client, 1.5 s)

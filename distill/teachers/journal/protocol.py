@@ -242,6 +242,14 @@ class Journal(Protocol):
         """
         ...
 
+    def take_lost_calls(self) -> int:
+        """Count the calls under way in killed processes that this owner was the first to find since it last asked.
+
+        Raises:
+            StoreError: the journal cannot be read.
+        """
+        ...
+
     def verify(self) -> list[str]:
         """Return everything that is wrong with the journal, in words; empty when whole.
 

@@ -54,6 +54,7 @@ class SqliteJournal:
         self._clock = clock
         self._lock = threading.RLock()
         self._closed = self._sync_failed = False
+        self._lost_calls = 0
         self._owner: Owner | None = None if read_only else new_owner()
         self._books = purses.Books("" if self._owner is None else self._owner.name)
         self._host = host_name()
@@ -116,6 +117,11 @@ class SqliteJournal:
 
     def purse(self, name: str) -> PurseState:
         return purses.read_purse(self.notes(purses.prefix(name)))
+
+    def take_lost_calls(self) -> int:
+        found = lost.count_lost(self.notes(lost.LOST), self._books.owner)
+        new, self._lost_calls = found - self._lost_calls, found
+        return new
 
     def verify(self) -> list[str]:
         with self._guarded():

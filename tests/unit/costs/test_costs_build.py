@@ -183,3 +183,14 @@ def test_an_unknown_price_of_a_further_teacher_makes_the_bill_unknown(inputs: Co
     costs = build_costs(replace(inputs, others=(TeacherLedger(name="second", calls=1),)), config)
     assert costs.one_off.data_usd is None
     assert any("spend unknown" in warning for warning in costs.warnings)
+
+
+def test_calls_of_killed_processes_are_named_among_the_assumptions_and_in_no_sum(inputs, config) -> None:
+    alone = build_costs(inputs, config)
+    assert not any("was killed" in line for line in alone.assumptions)
+    ledgers = replace(inputs.teacher, outcome_unknown=8), replace(inputs.heldout, outcome_unknown=2)
+    costs = build_costs(replace(inputs, teacher=ledgers[0], heldout=ledgers[1]), config)
+    (line,) = [line for line in costs.assumptions if "was killed" in line]
+    assert "at most 10 calls" in line
+    assert "at most $0.0116 at the mean price" in line, "8 x 2.4/2000 + 2 x 0.4/400"
+    assert costs.one_off == alone.one_off

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 
 import pytest
 
 from distill.errors import BudgetExceededError, TeacherError
 from distill.teachers import Budget, Order
+from distill.teachers.journal.protocol import Flight, Intent
+from distill.teachers.journal.sqlite import SqliteJournal
 
 
 def test_answers_come_in_the_order_of_the_orders(serve, teach, orders):
@@ -162,3 +165,22 @@ def test_nothing_unsent_stays_in_the_journal_after_a_stop(serve, teach, orders):
     db = sqlite3.connect(teacher.journal.path)
     assert db.execute("SELECT count(*) FROM requests").fetchone()[0] == stats.answered
     db.close()
+
+
+def test_calls_that_a_killed_process_had_under_way_are_in_the_ledger_once(serve, teach, orders):
+    teacher = teach(serve().url)
+    wanted = orders(teacher.config, 10)
+    killed = SqliteJournal(teacher.journal.path, clock=lambda: time.time() - 1000)
+    killed.apply([Flight("a", 3), *(Intent(one.request.key(), 0, one.request) for one in wanted)])
+    teacher.buy(wanted)
+    teacher.buy(orders(teacher.config, 20))
+    assert teacher.ledger.to_json()["outcome_unknown"] == 3
+    assert (teacher.ledger.calls, teacher.journal.stats().outcome_unknown) == (20, 3)
+    killed.close()
+
+
+def test_where_nobody_was_killed_the_ledger_says_nothing_of_it(serve, teach, orders):
+    teacher = teach(serve().url)
+    teacher.buy(orders(teacher.config, 5))
+    assert "outcome_unknown" not in teacher.ledger.to_json()
+    assert teacher.journal.notes("flight:") == {}

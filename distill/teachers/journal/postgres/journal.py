@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from distill.errors import StoreError
 from distill.records.json import Json
-from distill.teachers.journal import purses
+from distill.teachers.journal import lost, purses
 from distill.teachers.journal.owner import LEASE_S, Owner, host_name, new_owner
 from distill.teachers.journal.postgres.claims import Desk, find_live, read_entries, read_notes, read_states
 from distill.teachers.journal.postgres.database import PAUSES_S, Database
@@ -67,6 +67,7 @@ class PostgresJournal:
         self._owner: Owner | None = None if read_only else new_owner()
         self._books = purses.Books("" if self._owner is None else self._owner.name)
         self._confirmed: set[str] = set()
+        self._lost_calls = 0
         self._closed = False
         try:
             self._prepare()
@@ -119,6 +120,11 @@ class PostgresJournal:
 
     def purse(self, name: str) -> PurseState:
         return purses.read_purse(self.notes(purses.prefix(name)))
+
+    def take_lost_calls(self) -> int:
+        found = lost.count_lost(self.notes(lost.LOST), self._books.owner)
+        new, self._lost_calls = found - self._lost_calls, found
+        return new
 
     def verify(self) -> list[str]:
         return list(find_problems(self._database))
