@@ -14,6 +14,15 @@ def read_name(token: str) -> bytes:
     return token.encode("utf-8", "surrogatepass")
 
 
+def write_name(token: bytes) -> str:
+    r"""Return the name of a token with these bytes, which `read_name` reads: its text where it is text of its own."""
+    try:
+        name = token.decode("utf-8")
+    except UnicodeDecodeError:
+        name = ""
+    return name if name and read_name(name) == token else "bytes:" + "".join(f"\\x{byte:02x}" for byte in token)
+
+
 def is_end(token: str) -> bool:
     """Tell whether a token shows no text: nothing at all, or a control token such as `<|im_end|>` or `</s>`."""
     return _END.fullmatch(token) is not None

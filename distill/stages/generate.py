@@ -177,4 +177,4 @@ def describe_purchase(teacher: Teacher, standing: Standing) -> dict[str, Json]:
     }
 
 
-GENERATE = Stage("generate", 2, run_generate)
+GENERATE = Stage("generate", 3, run_generate)

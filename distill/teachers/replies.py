@@ -7,6 +7,7 @@ import math
 from typing import Any, TypeGuard, cast
 
 from distill.records.completion import FinishReason, TopLogprobs, Usage
+from distill.records.token_names import is_end, read_name, write_name
 from distill.teachers.protocol import Reading
 
 _FINISH: dict[str, FinishReason] = {
@@ -107,13 +108,30 @@ def _step(step: Object) -> tuple[str, float, list[tuple[str, float]]] | None:
 
 
 def _token(item: Object) -> tuple[str, float] | None:
-    token, value = _text(item.get("token")), item.get("logprob")
+    token, value = _name(item), item.get("logprob")
     if token is None or not isinstance(value, (int, float)) or isinstance(value, bool):
         return None
     try:
         return (token, max(float(value), -9999.0)) if not math.isnan(value) else None
     except OverflowError:
         return None
+
+
+def _name(item: Object) -> str | None:
+    """Return a token's name, by its `bytes` where they say other than its text.
+
+    Some servers show a part of a character as U+FFFD, others as nothing.
+    """
+    token, data = _text(item.get("token")), item.get("bytes")
+    if token is None or (token and is_end(token)) or not _is_bytes(data):
+        return token
+    return token if bytes(data) in (b"", token.encode(), read_name(token)) else write_name(bytes(data))
+
+
+def _is_bytes(value: object) -> TypeGuard[list[int]]:
+    return isinstance(value, list) and all(
+        isinstance(one, int) and not isinstance(one, bool) and 0 <= one < 256 for one in cast("list[Any]", value)
+    )
 
 
 def _content(content: object) -> str | None:

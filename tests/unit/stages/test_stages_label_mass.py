@@ -11,6 +11,7 @@ from distill.records.completion import TopLogprobs
 from distill.stages.label_mass import LabelMass, read_label_mass
 from distill.stages.lessons import make_lessons
 from distill.teachers.rehearsal.spelling import split_words
+from distill.teachers.replies import read_reply
 
 CARDS = ("card_arrival", "card_linking", "card_not_working", "refund")
 BELIEVED = {"card_arrival": 0.5, "card_linking": 0.2, "card_not_working": 0.1, "refund": 0.2}
@@ -174,3 +175,19 @@ def test_every_label_of_banking77_is_told_apart(shared_data):
         alone += sum(label.startswith(first) for label in labels) == 1
         assert mass.known[said] == pytest.approx(believed[said], abs=1e-9)
     assert alone == 32
+
+
+def test_a_reply_that_shows_parts_of_a_character_tells_its_labels_by_their_bytes():
+    """Two labels that differ in the last byte of their character, as a byte-level tokenizer splits them."""
+
+    def step(*tokens: tuple[bytes, float]) -> dict[str, object]:
+        shown = [{"token": "\ufffd", "bytes": list(token), "logprob": math.log(p)} for token, p in tokens]
+        return {**shown[0], "top_logprobs": shown}
+
+    first, (good, bad) = "好".encode()[:2], ("好".encode()[2:], "奼".encode()[2:])
+    content = [step((first, 1.0)), step((good, 0.75), (bad, 0.25))]
+    choice = {"message": {"content": "好"}, "logprobs": {"content": content}}
+    logprobs = read_reply(json.dumps({"choices": [choice]}).encode()).logprobs
+    assert logprobs is not None
+    labels = ("好", (first + bad).decode())
+    assert read(logprobs, "好", "好", labels).spread(labels) == pytest.approx([0.75, 0.25])

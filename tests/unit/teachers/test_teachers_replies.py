@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from distill.records.token_names import read_name
 from distill.teachers.failures import classify, redact, retry_after
 from distill.teachers.protocol import Reply
 from distill.teachers.replies import read_reply
@@ -26,7 +27,7 @@ NEAR = st.fixed_dictionaries(
             "message": JSON | st.fixed_dictionaries({}, optional={"content": JSON, "refusal": JSON}),
             "finish_reason": JSON,
             "logprobs": JSON | st.fixed_dictionaries({"content": JSON | st.lists(st.fixed_dictionaries(
-                {"token": JSON, "logprob": JSON, "top_logprobs": JSON}), max_size=2)}),
+                {"token": JSON, "logprob": JSON, "bytes": JSON | st.lists(st.integers(-1, 256), max_size=4), "top_logprobs": JSON}), max_size=2)}),
         }), max_size=2),
         "error": JSON,
     },
@@ -69,6 +70,32 @@ def test_what_holds_no_answer_is_malformed(body):
 
 def test_lone_surrogates_can_be_stored():
     assert read_reply(rb'{"choices":[{"message":{"content":"a\ud800b"}}]}').text == "a?b"
+
+
+def read_tokens(*steps: dict) -> tuple[str, ...]:
+    content = [{"logprob": -0.1, "top_logprobs": [{"logprob": -0.1, **step}], **step} for step in steps]
+    body = {"choices": [{"message": {"content": "x"}, "logprobs": {"content": content}}]}
+    logprobs = read_reply(json.dumps(body).encode()).logprobs
+    assert logprobs is not None
+    assert logprobs.tokens == tuple((token,) for token in logprobs.sampled_tokens)
+    return logprobs.sampled_tokens
+
+
+def test_parts_of_a_character_are_told_by_their_bytes():
+    """As some servers write an emoji of two tokens: each half alone is no character."""
+    halves = [{"token": "\ufffd", "bytes": [0xF0, 0x9F]}, {"token": "", "bytes": [0x98, 0x80]}]
+    tokens = read_tokens(*halves, {"token": " ok", "bytes": list(b" ok")})
+    assert b"".join(map(read_name, tokens)).decode() == "😀 ok"
+
+
+@pytest.mark.parametrize("data", [None, [], "x", [256], [-1], [True], [1.5], list("\ufffd".encode())])
+def test_without_usable_bytes_the_text_is_all_there_is(data):
+    assert read_tokens({"token": "\ufffd", "bytes": data}) == ("\ufffd",)
+
+
+def test_names_that_say_their_bytes_already_and_control_tokens_stay():
+    named = {"token": "bytes:\\xe2\\x80", "bytes": [0xE2, 0x80]}
+    assert read_tokens(named, {"token": "<|im_end|>", "bytes": [7]}) == ("bytes:\\xe2\\x80", "<|im_end|>")
 
 
 def test_reasoning_becomes_the_rationale():
