@@ -146,8 +146,9 @@ class _Walk:
     def _leave(self, text: bytes, sampled: str, step: _Step, reached: float) -> None:
         """Share out what leaves the path at one token."""
         begun = {token: self._begun(text, token) for token in (sampled, *(token for token, _ in step.others))}
+        spelt = {token: _spell(token) for token in begun}
         for token, probability in step.others:
-            self._add(probability * reached, begun[token], _find_heirs(token, begun))
+            self._add(probability * reached, begun[token], _find_heirs(token, begun, spelt))
         if step.rest > 0:
             expected = self._labels(text)
             heirs = expected.difference(*begun.values())
@@ -184,12 +185,12 @@ class _Walk:
         return text.removeprefix(self.path.lead)
 
 
-def _find_heirs(token: str, begun: Mapping[str, Labels]) -> Labels:
+def _find_heirs(token: str, begun: Mapping[str, Labels], spelt: Mapping[str, bytes]) -> Labels:
     """Return the labels a token begins but for those that a longer token begins: they would have come by that one."""
-    labels, text = begun[token], _spell(token)
+    labels, text = begun[token], spelt[token]
     if len(labels) < 2:
         return labels
-    longer = [begun[other] for other in begun if other != token and _spell(other).startswith(text)]
+    longer = [begun[other] for other in begun if other != token and spelt[other].startswith(text)]
     return labels.difference(*longer) or labels
 
 
