@@ -113,8 +113,9 @@ class BatchPurchase:
             adopted = batch.is_free and await self._mind(batch, till)
             (self._under_way if adopted else self._elsewhere).append(batch)
         claimed = [key for key in self._parked if not any(batch.holds(key) for batch in self._under_way)]
-        self._parked = [key for key in claimed if any(batch.holds(key) for batch in self._elsewhere)]
-        loose = [key for key in claimed if key not in set(self._parked)]
+        self._parked, loose = [], list[str]()
+        for key in claimed:
+            (self._parked if any(batch.holds(key) for batch in self._elsewhere) else loose).append(key)
         stored = self._journal.lookup(loose)  # after the notes: what a batch brought was stored before its note went
         self._todo += [key for key in loose if key not in stored]
         for key in stored:
