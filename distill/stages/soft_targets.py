@@ -12,22 +12,13 @@ import structlog
 from distill.errors import DataError
 from distill.records.json import Json
 from distill.records.training import TrainingRow
+from distill.stages.lessons import LOGPROBS, PLACE
 from distill.stages.opinions import list_lone_answers, read_mass
 from distill.students.config import StudentConfig
 from distill.tasks.config import TaskConfig
 
 Row = Mapping[str, object]
-COLUMNS = (
-    "id",
-    "teacher",
-    "sample",
-    "answer",
-    "target",
-    "sampled_tokens",
-    "sampled_logprobs",
-    "top_tokens",
-    "top_logprobs",
-)
+COLUMNS = (*PLACE, "target", *LOGPROBS)
 
 
 def state_soft_targets(
