@@ -10,13 +10,15 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from distill.engine.fingerprint import Plain, diff
 from distill.gates.config import GateConfig
 
+T = TypeVar("T")
 LookKind = Literal["look", "rehearsal"]
 _ENDING: dict[LookKind, str] = {"look": ".jsonl", "rehearsal": ".rehearsals.jsonl"}
 
@@ -45,18 +47,7 @@ def count_look(state_dir: Path, heldout_digest: str, key: str, kind: LookKind = 
     Raises:
         OSError: the ledger cannot be written.
     """
-    path = _ledger(state_dir, heldout_digest, kind)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+", encoding="utf-8") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        file.seek(0)
-        keys = list(dict.fromkeys(_read_keys(file.read())))
-        if key in keys:
-            return keys.index(key) + 1
-        file.write(json.dumps({"key": key}) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-        return len(keys) + 1
+    return len(_note_once(_ledger(state_dir, heldout_digest, kind), {"key": key}, key, _read_keys)) + 1
 
 
 def read_looks(state_dir: Path, heldout_digest: str, kind: LookKind = "look") -> list[str]:
@@ -67,7 +58,7 @@ def read_looks(state_dir: Path, heldout_digest: str, kind: LookKind = "look") ->
     path = _ledger(state_dir, heldout_digest, kind)
     if not path.is_file():
         return []
-    return list(dict.fromkeys(_read_keys(path.read_text(encoding="utf-8"))))
+    return _read_keys(path.read_text(encoding="utf-8"))
 
 
 def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate: GateConfig) -> Judging:
@@ -80,7 +71,8 @@ def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate:
         OSError: a ledger cannot be written.
     """
     asked = _describe_rules(gate.model_dump(mode="json"))
-    earlier = _note_rules(state_dir / "looks" / f"{heldout_digest}.rules.jsonl", key, asked)
+    path = state_dir / "looks" / f"{heldout_digest}.rules.jsonl"
+    earlier = _note_once(path, {"key": key, "gate": asked}, asked, partial(_read_rules, key=key))
     if all(_holds(asked, before) for before in earlier):
         return Judging(look)
     changes = tuple(diff(cast("Plain", earlier[0]), cast("Plain", asked), "gate"))
@@ -135,38 +127,40 @@ def _holds(asked: dict[str, Any], before: dict[str, Any]) -> bool:
     return next(others) == next(others) and all(rule in asked["rules"] for rule in before["rules"])
 
 
-def _note_rules(path: Path, key: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
-    """Append these rules unless they stand there, and return those that stood before them for the same evaluation."""
+def _note_once(path: Path, line: Mapping[str, Any], item: T, read: Callable[[str], list[T]]) -> list[T]:
+    """Append a line unless the item that `read` makes of it stands there; return the items that stood before it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="utf-8") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)
-        earlier = _read_rules(file.read(), key)
-        if asked in earlier:
-            return earlier[: earlier.index(asked)]
-        file.write(json.dumps({"key": key, "gate": asked}) + "\n")
+        items = read(file.read())
+        if item in items:
+            return items[: items.index(item)]
+        file.write(json.dumps(line) + "\n")
         file.flush()
         os.fsync(file.fileno())
-        return earlier
+        return items
 
 
 def _read_rules(text: str, key: str) -> list[dict[str, Any]]:
-    found: Sequence[dict[str, Any]] = [json.loads(line) for line in text.splitlines() if _is_whole(line)]
-    return [one["gate"] for one in found if one["key"] == key]
-
-
-def _is_whole(line: str) -> bool:
-    try:
-        return {"key", "gate"} <= set(json.loads(line))
-    except (ValueError, TypeError):
-        return False
+    """Return the rules that evaluation `key` was judged by, first ones first; a damaged line says nothing."""
+    found: list[dict[str, Any]] = []
+    for line in text.splitlines():
+        try:
+            noted = json.loads(line)
+            if noted["key"] == key:
+                found.append(noted["gate"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
 
 
 def _read_keys(text: str) -> list[str]:
+    """Return the keys, each once, first look first; a damaged line counts as one."""
     keys: list[str] = []
     for line in text.splitlines():
         try:
             keys.append(str(json.loads(line)["key"]))
         except (ValueError, KeyError, TypeError):
             keys.append(f"damaged:{line}")
-    return keys
+    return list(dict.fromkeys(keys))
