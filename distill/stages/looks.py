@@ -21,6 +21,7 @@ from distill.gates.config import GateConfig
 T = TypeVar("T")
 LookKind = Literal["look", "rehearsal"]
 _ENDING: dict[LookKind, str] = {"look": ".jsonl", "rehearsal": ".rehearsals.jsonl"}
+_DAMAGED = "damaged:"
 
 
 class Judging(NamedTuple):
@@ -81,7 +82,12 @@ def count_rules(state_dir: Path, heldout_digest: str, key: str, look: int, gate:
 
 def count_evaluations(state_dir: Path, heldout_digest: str, look: int) -> int:
     """Return how many of the looks up to `look` evaluated a student, rather than judge one again by other rules."""
-    return sum(":" not in key for key in read_looks(state_dir, heldout_digest)[:look])
+    return sum(not tell_rules(key) for key in read_looks(state_dir, heldout_digest)[:look])
+
+
+def tell_rules(key: str) -> str:
+    """Return the name of the rules by which a look judged a student again, of what `read_looks` returned; else ''."""
+    return "" if key.startswith(_DAMAGED) else key.partition(":")[2]
 
 
 def name_rules(gate: Mapping[str, Any]) -> str:
@@ -162,5 +168,5 @@ def _read_keys(text: str) -> list[str]:
         try:
             keys.append(str(json.loads(line)["key"]))
         except (ValueError, KeyError, TypeError):
-            keys.append(f"damaged:{line}")
+            keys.append(_DAMAGED + line)
     return list(dict.fromkeys(keys))

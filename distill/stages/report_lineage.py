@@ -11,7 +11,7 @@ from typing import Any, cast
 from distill.engine.stage import Context
 from distill.engine.store import Store
 from distill.reports import Lineage, Look, StageFacts
-from distill.stages.looks import LookKind, name_rules, read_looks
+from distill.stages.looks import LookKind, name_rules, read_looks, tell_rules
 from distill.stages.report_files import Files
 from distill.teachers.config import TermsConfig
 
@@ -101,9 +101,9 @@ def gather_looks(files: Files, context: Context, student: str) -> tuple[Look, ..
 
 def _look(number: int, key: str, context: Context, decisions: Mapping[str, str]) -> Look:
     decision = decisions.get(key)
-    key, _, rules = key.partition(":")
+    again = "other rules: " if tell_rules(key) else ""
+    key = key.partition(":")[0]
     record = Store(context.state_dir).record("evaluate", key)
-    again = "other rules: " if rules else ""
     if record is None:
         return Look(number, "", f"{again}{key[:12]} (its files are gone)", decision)
     when = datetime.fromtimestamp(cast("float", record["started_unix_s"]), UTC).isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ from typing import Any
 
 from distill.app.evidence.sources import Sources
 from distill.engine.channels import ChannelEntry
-from distill.stages.looks import read_looks
+from distill.stages.looks import read_looks, tell_rules
 
 
 def list_events(sources: Sources, entries: Sequence[ChannelEntry]) -> list[dict[str, Any]]:
@@ -57,7 +57,7 @@ def _look_events(sources: Sources) -> list[dict[str, Any]]:
     return [
         {
             "when": sources.get("evaluation.json", "finished") if key == own else None,
-            "event": "judged_again_by_other_rules" if ":" in key else "look_at_held_out_set",
+            "event": "judged_again_by_other_rules" if tell_rules(key) else "look_at_held_out_set",
             "number": number,
             "evaluation": key.partition(":")[0],
             "source": "looks",

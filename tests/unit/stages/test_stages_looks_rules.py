@@ -13,7 +13,16 @@ from distill.gates.config import GateConfig, RuleConfig
 from distill.records.runtime import RuntimeConfig
 from distill.stages.evaluate import begin
 from distill.stages.heldout import Sealed
-from distill.stages.looks import Judging, Reused, count_look, count_rules, find_reused, name_rules, read_looks
+from distill.stages.looks import (
+    Judging,
+    Reused,
+    count_evaluations,
+    count_look,
+    count_rules,
+    find_reused,
+    name_rules,
+    read_looks,
+)
 from distill.stages.surroundings import Surroundings
 from distill.teachers.config import TeacherConfig
 
@@ -114,3 +123,12 @@ def test_a_set_that_shares_rows_with_one_that_was_looked_at_is_not_all_fresh(tmp
 def test_a_set_that_nobody_has_looked_at_may_share_its_rows(tmp_path: Path) -> None:
     find_reused(tmp_path, "sealed only", ["a" * 64])
     assert find_reused(tmp_path, "other", ["a" * 64]) is None
+
+
+def test_a_damaged_line_is_an_evaluation_that_nobody_can_name(tmp_path: Path) -> None:
+    _judge(tmp_path, "a", MARGIN)
+    with (tmp_path / "looks" / "seal.jsonl").open("a", encoding="utf-8") as file:
+        file.write('{"ke\n')
+    moved = _judge(tmp_path, "a", {**MARGIN, "margin": 0.6})
+    assert moved.look == 3
+    assert count_evaluations(tmp_path, "seal", moved.look) == 2
