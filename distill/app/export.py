@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from distill.app.runs import Run, read_panel
+from pydantic import ValidationError
+
+from distill.app.runs import RUN_FILE, Run, list_teachers
 from distill.engine.store import Store, digest_file
-from distill.errors import UsageError
+from distill.errors import DataError, UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.stages.card import restate_terms
 from distill.students.exporting import Dtype, Format, get_exporter
+from distill.teachers import TeacherConfig
 
 if TYPE_CHECKING:
     from distill.students.exporting.protocol import Outcome
@@ -55,7 +58,7 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
     draft.mkdir(parents=True)
     try:
         outcome = get_exporter(form)(trained, draft, dtype, runtime)
-        card = restate_terms((packaged / CARD).read_text(encoding="utf-8"), read_panel(run))
+        card = restate_terms((packaged / CARD).read_text(encoding="utf-8"), _read_panel(run))
         _complete(card, packaged, draft, outcome, keep_adapter=form == "vllm")
         if target.exists():
             target.rmdir()
@@ -63,6 +66,18 @@ def export_run(run: Run, form: Format, target: Path, dtype: Dtype, runtime: Runt
     finally:
         shutil.rmtree(draft, ignore_errors=True)
     return Exported(target, outcome)
+
+
+def _read_panel(run: Run) -> tuple[TeacherConfig, ...]:
+    """Return the teachers of a run, the reference teacher first.
+
+    Raises:
+        DataError: the config in run.json is damaged.
+    """
+    try:
+        return tuple(TeacherConfig.model_validate(section) for section in list_teachers(run))
+    except ValidationError as error:
+        raise DataError(f"{run.directory / RUN_FILE}: damaged ({error}); run the config again") from error
 
 
 def _complete(card: str, packaged: Path, draft: Path, outcome: Outcome, *, keep_adapter: bool) -> None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 
 from pydantic import BaseModel, Field, ValidationError, create_model
 
-from distill.app.runs import Run, resolve_run
+from distill.app.runs import Run, find_run, resolve_run
 from distill.config.tree import read_tree
 from distill.config.wording import word_errors
 from distill.engine.channels import Channels
@@ -101,14 +101,6 @@ def find_target(name: str, state_dir: Path, runs_dir: Path, place: Path | str | 
     if not student_dir.is_dir():
         raise UsageError(f"run {run.id} has no student; run its config again without --until")
     return Target(run.state_dir, None, student_dir, run, "student")
-
-
-def find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
-    """Return the run that a channel's version came from; None where it is not here."""
-    try:
-        return resolve_run(str(metadata["run"]), runs_dir)
-    except (KeyError, UsageError):
-        return None
 
 
 def make_fallback(target: Target) -> FallbackConfig:

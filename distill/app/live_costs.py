@@ -6,19 +6,20 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from distill.app.live import find_run
 from distill.app.recost import make_scenario
-from distill.app.runs import Run
+from distill.app.runs import Run, find_run
 from distill.costs import CostsConfig
 from distill.costs.live import LiveCosts, LiveTally, RunFigures, build_live_costs
 from distill.engine.channels import Channels
 from distill.errors import UsageError
-from distill.monitoring.health import Health
 from distill.serving.request_log import READING, RequestLog
+
+if TYPE_CHECKING:
+    from distill.monitoring.health import Health
 
 DAY_S = 86_400.0
 PAGE_ROWS = 20_000

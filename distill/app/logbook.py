@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from distill.app.live import find_run
+from distill.app.runs import find_run
 from distill.engine.channels import Channels
 from distill.errors import UsageError
 from distill.serving.export import ColumnNames, export_rows

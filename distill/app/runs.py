@@ -16,13 +16,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 
-from pydantic import ValidationError
-
-from distill.config.tree import read_tree
 from distill.engine.runner import StageResult
 from distill.errors import DataError, UsageError
 from distill.records.json import Json
-from distill.teachers.config import TeacherConfig
 
 RUN_SCHEMA = 1
 RUN_FILE = "run.json"
@@ -132,6 +128,8 @@ def _name_in(config: Path) -> str | None:
     """Return the name that a config file gives to its runs; None where it is no file, or says none."""
     if not config.is_file():
         return None
+    from distill.config.tree import read_tree  # noqa: PLC0415  (its package is 0.3 s, which `distill runs` need not wait for)
+
     with suppress(OSError, UnicodeDecodeError):
         value = read_tree(config.read_text(encoding="utf-8"), str(config)).value
         name = value.get("name") if isinstance(value, dict) else None
@@ -139,22 +137,18 @@ def _name_in(config: Path) -> str | None:
     return None
 
 
+def find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
+    """Return the run that a channel's version came from; None where it is not here."""
+    try:
+        return resolve_run(str(metadata["run"]), runs_dir)
+    except (KeyError, UsageError):
+        return None
+
+
 def list_teachers(run: Run) -> Sequence[Mapping[str, Json]]:
     """Return the teachers' sections as run.json states them, the reference teacher's first."""
     config = cast("Mapping[str, Any]", run.facts["config"])
     return config.get("teachers") or [config["teacher"]]
-
-
-def read_panel(run: Run) -> tuple[TeacherConfig, ...]:
-    """Return the teachers of a run, the reference teacher first.
-
-    Raises:
-        DataError: the config in run.json is damaged.
-    """
-    try:
-        return tuple(TeacherConfig.model_validate(section) for section in list_teachers(run))
-    except ValidationError as error:
-        raise DataError(f"{run.directory / RUN_FILE}: damaged ({error}); run the config again") from error
 
 
 def write_run(
