@@ -49,6 +49,13 @@ def test_importing_the_package_is_free(repo_root: Path) -> None:
     assert {*HEAVY, "pyarrow", "numpy", "pydantic"} & set(done.stdout.split()) == set()
 
 
+@pytest.mark.parametrize("arguments", [["runs"], ["gate", "x@latest"], ["log", "stats", "production"]])
+def test_commands_that_only_read_files_load_nothing_numerical(arguments: list[str], tmp_path: Path) -> None:
+    _, _, modules = modules_after(arguments, tmp_path)
+    assert "pydantic" in modules  # the command's own modules were loaded
+    assert modules & {*HEAVY, "pyarrow", "numpy", "scipy", "jinja2", "yaml"} == set()
+
+
 def test_plan_gives_the_contracts_keys_without_torch(repo_root: Path, tmp_path: Path) -> None:
     place = ["--runs-dir", str(tmp_path / "runs"), "--state-dir", str(tmp_path / "state")]
     code, out, modules = modules_after(["plan", "configs/tiny.yaml", "--json", *place], repo_root)
