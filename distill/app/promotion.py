@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+from distill.app.decisions import read_stated_decision
 from distill.app.disparity import find_disparity
 from distill.app.identity import Identity, Load, check_identity
 from distill.app.runs import Run, list_teachers
@@ -39,12 +40,10 @@ def promote(run: Run, wish: Wish, load: Load | None = None) -> ChannelEntry:
         PromotionRefusedError: the gate said something else, the forms disagree or it was a rehearsal (and no `force`);
             the student differs from what the gate saw (`force` does not help), or the channel moved.
         UsageError: the run never reached the gate, or `force` comes without a reason.
+        DataError: gate.json is damaged.
         StoreError: the student's files are not those that were recorded, or the place cannot be written.
     """
-    path = run.directory / "gate.json"
-    if not path.is_file():
-        raise UsageError(f"run {run.id} stopped before the gate; run its config again without --until")
-    decision = cast("Mapping[str, Any]", json.loads(path.read_text(encoding="utf-8")))
+    decision = read_stated_decision(run)
     word = str(decision["decision"])
     objection = f"the gate said {word}: {decision['reason']}" if word != "promote" else find_disparity(run)
     objection = objection or find_stand_in(run)
