@@ -18,7 +18,6 @@ from typing import Any, cast
 
 from distill.engine.runner import StageResult
 from distill.errors import DataError, UsageError
-from distill.records.json import Json
 
 RUN_SCHEMA = 1
 RUN_FILE = "run.json"
@@ -145,7 +144,7 @@ def find_run(metadata: Mapping[str, object], runs_dir: Path) -> Run | None:
         return None
 
 
-def list_teachers(run: Run) -> Sequence[Mapping[str, Json]]:
+def list_teachers(run: Run) -> Sequence[Mapping[str, Any]]:
     """Return the teachers' sections as run.json states them, the reference teacher's first."""
     config = cast("Mapping[str, Any]", run.facts["config"])
     return config.get("teachers") or [config["teacher"]]

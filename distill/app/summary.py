@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from distill.app.runs import Run, list_runs
+from distill.app.runs import Run, list_runs, list_teachers
 
 QUALITY = ("accuracy", "exact_match", "field_f1", "token_f1")
 
@@ -28,7 +28,7 @@ def summarise(run: Run) -> dict[str, Any]:
     return {
         "run": run.id,
         "name": run.facts["name"],
-        "teacher": " + ".join(teacher["model"] for teacher in config.get("teachers") or [config["teacher"]]),
+        "teacher": " + ".join(teacher["model"] for teacher in list_teachers(run)),
         "student": _base_name(config["student"]["base"]),
         "metric": metric,
         "student_score": student,

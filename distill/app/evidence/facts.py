@@ -8,6 +8,7 @@ from typing import Any
 from distill import __version__
 from distill.app.evidence.channels import AGAINST
 from distill.app.evidence.sources import Sources
+from distill.app.runs import list_teachers
 from distill.engine.channels import ChannelEntry
 from distill.reports.annex import Fact
 
@@ -82,7 +83,7 @@ def _hardware(sources: Sources) -> list[Fact]:
 
 
 def _methods(sources: Sources) -> list[Fact]:
-    panel: Sequence[Mapping[str, Any]] = sources.config.get("teachers") or [sources.config["teacher"]]
+    panel = list_teachers(sources.run)
     student = sources.config["student"]
     base = sources.get("training.json", "base") or {}
     served = sources.get("generate/ledger.json", "ledger", "models_served") or {}

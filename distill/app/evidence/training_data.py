@@ -9,6 +9,7 @@ from typing import Any, cast
 import numpy as np
 
 from distill.app.evidence.sources import Sources
+from distill.app.runs import list_teachers
 from distill.engine.parquet import read_table
 
 LABELS_SHOWN = 60
@@ -21,7 +22,7 @@ def summarise_training_data(sources: Sources) -> dict[str, Any]:
     Raises:
         StoreError: a table is damaged.
     """
-    panel: Sequence[Mapping[str, Any]] = sources.config.get("teachers") or [sources.config["teacher"]]
+    panel = list_teachers(sources.run)
     kept = _read_kept(sources)
     audit = sources.files.get("audit.json") or {}
     again = sources.files.get("regenerate.json")
