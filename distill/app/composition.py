@@ -72,12 +72,7 @@ def compose(
             filter_versions(config.filters),
             {"split": Input("split", OPEN), "generate": Input("generate")},
         ),
-        Node(
-            TRAIN,
-            TrainConfig(config.task, config.student, own_threshold_rows=_has_own_rows(config)),
-            {},
-            {"split": Input("split", OPEN), "kept": Input("filter")},
-        ),
+        _train(config),
         _evaluate(config, teachers[0], channels),
         Node(
             GATE,
@@ -168,9 +163,11 @@ def find_channels(config: PipelineConfig, runtime: RuntimeConfig) -> dict[str, C
     return {name: entry for name, entry in found.items() if entry is not None}
 
 
-def _has_own_rows(config: PipelineConfig) -> bool:
+def _train(config: PipelineConfig) -> Node:
     fallback = config.evaluate.fallback
-    return fallback is not None and fallback.threshold == "auto" and fallback.own_rows
+    has_own_rows = fallback is not None and fallback.threshold == "auto" and fallback.own_rows
+    train = TrainConfig(config.task, config.student, own_threshold_rows=has_own_rows)
+    return Node(TRAIN, train, {}, {"split": Input("split", OPEN), "kept": Input("filter")})
 
 
 def _evaluate(config: PipelineConfig, teacher: TeacherIdentity, channels: Mapping[str, ChannelEntry]) -> Node:

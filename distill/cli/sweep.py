@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from distill.cli.options import budget_option, config_argument, json_option, place_options, print_json
+
+if TYPE_CHECKING:
+    from distill.app.sweep import Point
 
 
 @click.command()
@@ -52,7 +57,7 @@ def command(
     points = spread(overrides)
     if list_only:
         for number, point in enumerate(points):
-            click.echo(f"{number}  {'  '.join(point) or '(as it is)'}")
+            click.echo(f"{number}  {_name(point)}")
         return 0
     varied = choose(list_varied(points), only)
     with show_progress() as listener:
@@ -70,18 +75,29 @@ def command(
     if as_json:
         print_json({"points": rows, "comparison": None if sweep.comparison is None else str(sweep.comparison)})
         return sweep.exit_code
-    shown = [
-        {"values": "  ".join(point) or "(as it is)", "verdict": row["verdict"] or row["error"] or "-",
-         "validation loss": _show(row["validation"], "loss"), "per row": _show(row["validation"], "loss_per_row"),
-         "run": row["run"] or "-",
-         "made": sum(status == "ran" for status in row["stages"].values()),
-         "shared": sum(status == "cached" for status in row["stages"].values())}
-        for point, row in zip(varied, rows, strict=True)
-    ]  # fmt: skip
+    shown = [_describe(point, row) for point, row in zip(varied, rows, strict=True)]
     make_console().print(rows_table(shown, 200))
     if sweep.comparison is not None:
         click.echo(f"comparison  {sweep.comparison}")
     return sweep.exit_code
+
+
+def _name(point: Point) -> str:
+    return "  ".join(point) or "(as it is)"
+
+
+def _describe(point: Point, row: Mapping[str, Any]) -> dict[str, object]:
+    """Return a line of the table: what was set, and what came of it."""
+    statuses = list(row["stages"].values())
+    return {
+        "values": _name(point),
+        "verdict": row["verdict"] or row["error"] or "-",
+        "validation loss": _show(row["validation"], "loss"),
+        "per row": _show(row["validation"], "loss_per_row"),
+        "run": row["run"] or "-",
+        "made": statuses.count("ran"),
+        "shared": statuses.count("cached"),
+    }
 
 
 def _show(validation: dict[str, float | None] | None, name: str) -> str:
