@@ -94,8 +94,9 @@ class _Service:
                 outcome = await self.gateway.answer(body.conversation(), request_id, key)
         except TimeoutError as error:
             paid_usd = 0.0 if self.gateway.teacher is None else None  # it may have been asked
-            self._record_failure(body, request_id, start, WireError(503, "", "timeout", cost_usd=paid_usd))
-            raise WireError(503, "no answer in time", "timeout", retry_after_s=1.0) from error
+            late = WireError(503, "no answer in time", "timeout", retry_after_s=1.0, cost_usd=paid_usd)
+            self._record_failure(body, request_id, start, late)
+            raise late from error
         except WireError as error:
             self._record_failure(body, request_id, start, error)
             raise
@@ -122,8 +123,7 @@ class _Service:
         self.telemetry.refused(error.status)
         if self.log is not None and error.status >= 500:
             milliseconds = (time.perf_counter() - start) * 1000
-            failed = (milliseconds, error.status, error.code, error.cost_usd)
-            self.log.add(record_failure(self.gateway, body, request_id, *failed))
+            self.log.add(record_failure(self.gateway, body, error, request_id, milliseconds))
 
     async def list_models(self, request: Request) -> Response:
         self.check_key(request)

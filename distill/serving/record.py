@@ -5,7 +5,7 @@ from __future__ import annotations
 from distill.records.json import Json, dump_canonical
 from distill.records.live import ServedRequest
 from distill.serving.gateway import Gateway, Outcome
-from distill.serving.wire import ChatBody
+from distill.serving.wire import ChatBody, WireError
 
 
 def record_answer(
@@ -37,15 +37,9 @@ def record_answer(
 
 
 def record_failure(
-    gateway: Gateway,
-    body: ChatBody,
-    request_id: str,
-    latency_ms: float,
-    status: int,
-    code: str,
-    cost_usd: float | None,
+    gateway: Gateway, body: ChatBody, error: WireError, request_id: str, latency_ms: float
 ) -> ServedRequest:
-    """Return the row of a request that nobody could answer; `cost_usd` is what the teacher was paid all the same."""
+    """Return the row of a request that nobody could answer, though the teacher may have been paid."""
     return ServedRequest(
         request_id,
         gateway.clock(),
@@ -53,12 +47,12 @@ def record_failure(
         gateway.student.version,
         "",
         "none",
-        status,
+        error.status,
         latency_ms,
-        error_kind=code,
-        reason=code,
+        error_kind=error.code,
+        reason=error.code,
         slices=body.metadata or {},
-        cost_usd=cost_usd,
+        cost_usd=error.cost_usd,
     )
 
 
