@@ -57,7 +57,7 @@ class LiveTally:
     """Counts over logged requests and audits of one version; grows by nothing but `Prices` however many there are.
 
     `fallback` holds what teacher calls for callers cost, answered or not; `shadow` what the teacher was paid to audit
-    the student's answers; `fixed_usd` what the fixed inputs cost.
+    the student's answers; `fixed` what the fixed inputs cost.
     """
 
     by_student: int = 0
@@ -240,8 +240,7 @@ def _all_teacher_usd(tally: LiveTally, prices: tuple[float, ...], kept: int) -> 
     if not prices:
         return None
     mean = float(np.mean(prices))
-    answered = tally.fallback.mean_usd if tally.fallback.seen else mean
-    return (answered or mean) * tally.by_teacher + mean * kept
+    return (tally.fallback.mean_usd or mean) * tally.by_teacher + mean * kept
 
 
 def _break_even(tally: LiveTally, figures: RunFigures, prices: tuple[float, ...], per_day: float | None) -> BreakEven:
