@@ -27,9 +27,8 @@ def state_live(live: Live) -> str:
     requests, share = count(_number(live, "requests")), percent(_number(live, "student_share"))
     parts = [
         f"{live['version']}: the student answered {share} of {requests} requests",
-        f"paid {_usd(live, 'system_usd')} (teacher {_usd(live, 'teacher_usd')}, audits {_usd(live, 'audit_usd')}, "
-        f"student {_usd(live, 'student_usd')})",
-        f"the teacher alone: {_usd(live, 'all_teacher_usd')}, saving {_saving(live)}",
+        f"paid {_usd(live, 'system_usd')} ({_parts(live)})",
+        f"the teacher alone: {_usd(live, 'all_teacher_usd')}, saving {percent(_number(live, 'saving_share'))}",
         "pays back " + " ".join(part for part in _pay_back(live) if part),
     ]
     return "; ".join(parts)
@@ -46,7 +45,7 @@ def add_live(page: str, found: Sequence[Live], now: datetime | None = None) -> s
 
 def _stats(live: Live) -> list[Stat]:
     per_day = _number(live, "requests_per_day")
-    assumed = _number(live, "assumed_usd")
+    assumed, saved = _number(live, "assumed_usd"), _number(live, "saving_share")
     unpriced = count(_number(live, "unpriced_calls"))
     return [
         Stat("requests", count(_number(live, "requests")), "" if per_day is None else f"{compact(per_day)} a day"),
@@ -55,20 +54,21 @@ def _stats(live: Live) -> list[Stat]:
             percent(_number(live, "student_share")),
             f"teacher {count(_number(live, 'by_teacher'))}, nobody {count(_number(live, 'unanswered'))}",
         ),
-        Stat(
-            "paid",
-            _usd(live, "system_usd"),
-            f"teacher {_usd(live, 'teacher_usd')}, audits {_usd(live, 'audit_usd')}, student "
-            f"{_usd(live, 'student_usd')}",
-        ),
+        Stat("paid", _usd(live, "system_usd"), _parts(live)),
         Stat(
             "the teacher alone", _usd(live, "all_teacher_usd"), f"priced by {live['all_teacher_source'] or 'nothing'}"
         ),
-        Stat("saved", _usd(live, "saving_usd"), "" if _number(live, "saving_share") is None else _saving(live)),
+        Stat("saved", _usd(live, "saving_usd"), "" if saved is None else percent(saved)),
         Stat("pays back", *_pay_back(live)),
         *_earned(live),
         *([Stat("of it assumed", usd(assumed), f"{unpriced} calls without a known price")] if assumed else []),
     ]
+
+
+def _parts(live: Live) -> str:
+    """Return who got what was paid."""
+    named = {"teacher": "teacher_usd", "audits": "audit_usd", "student": "student_usd"}
+    return ", ".join(f"{who} {_usd(live, name)}" for who, name in named.items())
 
 
 def _pay_back(live: Live) -> tuple[str, str]:
@@ -90,14 +90,8 @@ def _earned(live: Live) -> list[Stat]:
     return [Stat("earned back", percent(earned, 0), f"of {_usd(live, 'one_off_usd')}, in this log")]
 
 
-def _saving(live: Live) -> str:
-    share = _number(live, "saving_share")
-    return "unknown" if share is None else percent(share)
-
-
 def _usd(live: Live, name: str) -> str:
-    value = _number(live, name)
-    return "unknown" if value is None else usd(value)
+    return usd(_number(live, name))
 
 
 def _number(live: Live, name: str) -> float | None:
