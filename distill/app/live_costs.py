@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
+from distill.app.logbook import open_log, start_of
 from distill.app.recost import make_scenario
 from distill.app.runs import Run, find_run
 from distill.costs import CostsConfig
 from distill.costs.live import LiveCosts, LiveTally, RunFigures, build_live_costs
 from distill.engine.channels import Channels
 from distill.errors import UsageError
-from distill.serving.request_log import READING, RequestLog
 
 if TYPE_CHECKING:
     from distill.monitoring.health import Health
 
-DAY_S = 86_400.0
 PAGE_ROWS = 20_000
 
 
@@ -51,8 +49,7 @@ def read_live_costs(
         ConfigError: a path or a value of `changes` is wrong.
         StoreError: the channel's history is damaged.
     """
-    since = 0.0 if days is None else time.time() - days * DAY_S
-    tallies = _tally(channel, state_dir, since, version)
+    tallies = _tally(channel, state_dir, start_of(days), version)
     if not tallies:
         raise UsageError(f"no request of {version or channel!r} is in {state_dir / 'requests.db'}")
     history = {entry.label: entry for entry in Channels(state_dir if place is None else place).history(channel)}
@@ -85,14 +82,12 @@ def read_run_live_costs(
         for entry in channels.history(name)
         if entry.metadata.get("run") == run.id
     ]
-    since = 0.0 if days is None else time.time() - days * DAY_S
-    found: list[LiveCosts] = []
-    for name, label in labels:
-        for version, tally in _tally(name, run.state_dir, since, label).items():
-            found.append(build_live_costs(version, run.id, tally, read_figures(run, changes or {})))
+    since = start_of(days)
+    found = [pair for name, label in labels for pair in _tally(name, run.state_dir, since, label).items()]
     if not found:
         raise UsageError(f"no request to a student of run {run.id} is in {run.state_dir / 'requests.db'}")
-    return found
+    figures = read_figures(run, changes or {})
+    return [build_live_costs(version, run.id, tally, figures) for version, tally in found]
 
 
 def price_health(health: Health, *, state_dir: Path, runs_dir: Path, place: Path | str | None = None) -> LiveCosts:
@@ -142,10 +137,7 @@ def read_changes(flags: Sequence[str]) -> dict[str, object]:
 
 
 def _tally(channel: str, state_dir: Path, since: float, version: str | None) -> dict[str, LiveTally]:
-    path = state_dir / "requests.db"
-    if not path.is_file():
-        raise UsageError(f"{path}: no request log here; `distill serve` writes it")
-    log = RequestLog(path, READING)
+    log = open_log(state_dir)
     tallies: dict[str, LiveTally] = {}
     try:
         after = 0

@@ -32,8 +32,8 @@ def export_log(
     Raises:
         UsageError: nothing usable is logged.
     """
-    since = 0.0 if days is None else time.time() - days * DAY_S
-    log = _open(state_dir)
+    since = start_of(days)
+    log = open_log(state_dir)
     try:
         names = find_names(channel, place or state_dir, runs_dir)
         rows = export_rows(log.requests(channel, since), log.audits(channel, since), output, names, limit)
@@ -52,7 +52,7 @@ def count_log(channel: str, state_dir: Path) -> list[dict[str, Any]]:
     Raises:
         UsageError: there is no log.
     """
-    log = _open(state_dir)
+    log = open_log(state_dir)
     try:
         counts = Counter((row.version, row.answered_by, row.reason, row.side) for row in log.requests(channel))
     finally:
@@ -86,7 +86,17 @@ def find_names(channel: str, place: Path | str, runs_dir: Path) -> ColumnNames:
     )
 
 
-def _open(state_dir: Path) -> RequestLog:
+def start_of(days: float | None) -> float:
+    """Return when the last so many days began, in seconds since the epoch; of all time without a number."""
+    return 0.0 if days is None else time.time() - days * DAY_S
+
+
+def open_log(state_dir: Path) -> RequestLog:
+    """Open a gateway's log to read it.
+
+    Raises:
+        UsageError: there is none.
+    """
     path = state_dir / "requests.db"
     if not path.is_file():
         raise UsageError(f"{path}: no request log here; `distill serve` writes it")
