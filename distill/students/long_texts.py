@@ -7,25 +7,19 @@ tokenizer the whole text is tokenised.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import Any
 
 from transformers import PreTrainedTokenizerBase
 
 from distill.records.training import Prompt
 from distill.students.text_encoding import encode_texts, join_prompt
+from distill.students.tokenizer_parts import GPT2, LLAMA3, QWEN2, list_steps, read_parts
 
 CHARS_PER_TOKEN, MARGIN_TOKENS = 8, 16
 _BETWEEN_WORDS = re.compile(r"(?<=[A-Za-z0-9]) (?=[A-Za-z0-9])")
-_SUFFIXES = "'s|'t|'re|'ve|'m|'ll|'d"
-_REST = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
-_PATTERNS = {
-    rf"(?i:{_SUFFIXES})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{_REST}",
-    rf"(?i:{_SUFFIXES})|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|\p{{N}}{{1,3}}{_REST}",
-    rf"{_SUFFIXES}| ?\p{{L}}+| ?\p{{N}}+| ?[^\s\p{{L}}\p{{N}}]+|\s+(?!\S)|\s+",
-}
+_PATTERNS = {QWEN2, LLAMA3, GPT2}
 """How Qwen, Llama 3 and GPT-2 split words. Each takes a space together with what follows it, or by itself."""
 _LOCAL = {
     "NFC",
@@ -90,16 +84,15 @@ def encode_tail(
 
 def splits_between_words(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Say whether a tokenizer is known to split at a space between two words, however the text goes on."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is None:
+    parts = read_parts(tokenizer)
+    if parts is None:
         return False
-    parts = cast("dict[str, Any]", json.loads(backend.to_str()))
     words = [str(token["content"]) for token in parts["added_tokens"]]
     if any(_BETWEEN_WORDS.search(word) or word[-1:].isalnum() for word in words):
         return False
-    splitters = _flatten(parts["pre_tokenizer"], "pretokenizers")
+    splitters = list_steps(parts["pre_tokenizer"], "pretokenizers")
     return (
-        all(_is_local(part) for part in _flatten(parts["normalizer"], "normalizers"))
+        all(_is_local(part) for part in list_steps(parts["normalizer"], "normalizers"))
         and all(_splits(part) or part["type"] in _HARMLESS or _is_bare_bytes(part) for part in splitters)
         and any(_splits(part) for part in splitters)
         and parts["model"].get("dropout") is None
@@ -109,14 +102,6 @@ def splits_between_words(tokenizer: PreTrainedTokenizerBase) -> bool:
 def _cut_after(text: str, size: int) -> int:
     found = _BETWEEN_WORDS.search(text, size) if size < len(text) else None
     return len(text) if found is None else found.start()
-
-
-def _flatten(part: dict[str, Any] | None, name: str) -> list[dict[str, Any]]:
-    if part is None:
-        return []
-    if part["type"] == "Sequence":
-        return [leaf for inner in cast("list[dict[str, Any]]", part[name]) for leaf in _flatten(inner, name)]
-    return [part]
 
 
 def _is_local(normalizer: dict[str, Any]) -> bool:

@@ -6,9 +6,11 @@ import json
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
+from typing import cast
 
 from transformers import PreTrainedTokenizerBase
+
+from distill.students.tokenizer_parts import read_parts
 
 SPACE = "▁"
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -29,8 +31,8 @@ class TokenBytes:
 
 def read_token_bytes(tokenizer: PreTrainedTokenizerBase) -> TokenBytes | None:
     """Return the bytes of every token of a byte-level or SentencePiece tokenizer; None for other kinds."""
-    backend: Any = getattr(tokenizer, "backend_tokenizer", None)
-    decoder = "" if backend is None else json.dumps(json.loads(backend.to_str()).get("decoder"), ensure_ascii=False)
+    parts = read_parts(tokenizer)
+    decoder = "" if parts is None else json.dumps(parts.get("decoder"), ensure_ascii=False)
     if "ByteLevel" in decoder:
         decode = partial(_byte_level, alphabet=_byte_alphabet())
     elif "ByteFallback" in decoder or SPACE in decoder or "Metaspace" in decoder:
