@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast, get_args
+from typing import Any, NamedTuple, get_args
 
 import torch
 from torch import nn
@@ -16,9 +16,9 @@ from distill.students import get_student
 from distill.students.causal_lm import open_causal
 from distill.students.classifier import open_classifier, save_student
 from distill.students.classifier_model import ClassifierModel
-from distill.students.exporting.protocol import Outcome
+from distill.students.exporting.protocol import Outcome, compare_as_served
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
-from distill.students.parity import compare, read_probe
+from distill.students.parity import read_probe
 from distill.students.reading import NumberType
 from distill.students.seq2seq import open_seq2seq
 
@@ -34,8 +34,6 @@ class Merged(NamedTuple):
 def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Outcome:
     """Write the merged model as safetensors with its tokenizer and distill.json.
 
-    What was written is run in float32, which shows what the cast did to the weights, and as it will be: in `dtype`.
-
     Raises:
         UsageError: `dtype` is no number type of plain weights.
         StoreError: the student is damaged.
@@ -43,12 +41,12 @@ def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Ou
     if dtype not in get_args(NumberType):
         raise UsageError(f"--format merged writes {', '.join(get_args(NumberType))}, not {dtype}; use --format gguf")
     write_merged(open_merged(source, runtime), target, dtype)
-    form, student, probe = f"merged {dtype}", get_student(read_manifest(target).kind), read_probe(source)
-    return Outcome(
-        [
-            compare(probe, student.read_form(target, runtime, merge=True, number_type=run_in), form, run_in)
-            for run_in in dict.fromkeys(("float32", cast("NumberType", dtype)))
-        ]
+    student = get_student(read_manifest(target).kind)
+    return compare_as_served(
+        read_probe(source),
+        f"merged {dtype}",
+        dtype,
+        lambda run_in: student.read_form(target, runtime, merge=True, number_type=run_in),
     )
 
 

@@ -20,7 +20,14 @@ from distill.errors import MissingExtraError, UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.students.classifier_model import ClassifierModel
 from distill.students.exporting.merged import Merged, open_merged
-from distill.students.exporting.onnx_graphs import CausalGraph, ClassifierGraph, DecoderGraph, EncoderGraph, name_cache
+from distill.students.exporting.onnx_graphs import (
+    CausalGraph,
+    ClassifierGraph,
+    DecoderGraph,
+    EncoderGraph,
+    empty,
+    name_cache,
+)
 from distill.students.exporting.onnx_reading import read_causal_graph, read_classifier_graph, read_seq2seq_graphs
 from distill.students.exporting.protocol import Outcome
 from distill.students.manifest import write_manifest
@@ -84,7 +91,7 @@ def write_graphs(merged: Merged, target: Path) -> Reader:
 def _sign_causal(model: PreTrainedModel, ids_BT: Tensor) -> _Signature:
     with torch.no_grad():
         kept = model(input_ids=ids_BT, use_cache=True).past_key_values
-    past = [tensor[:, :, :4] for layer in kept.layers for tensor in (layer.keys, layer.values)]
+    past = [tensor[:, :, :4] for tensor in empty(kept)]
     mask_BT = torch.ones((2, 4 + ids_BT.shape[1]), dtype=torch.long)
     return _Signature(
         (ids_BT, mask_BT, past),

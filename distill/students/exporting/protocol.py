@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, cast
 
 from distill.records.json import Json
 from distill.records.runtime import RuntimeConfig
-from distill.students.parity import FormParity, describe
+from distill.students.parity import FormParity, Probe, compare, describe
+from distill.students.reading import NumberType, Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,12 @@ class Outcome:
         if self.unmeasured is not None:
             return {"passes": None, "reason": self.unmeasured, "forms": []}
         return describe(self.forms)
+
+
+def compare_as_served(probe: Probe, form: str, dtype: str, read: Callable[[NumberType], Reader]) -> Outcome:
+    """Hold a form against the training stack in float32, which shows what writing it did, and as served: in `dtype`."""
+    types: Iterable[NumberType] = dict.fromkeys(("float32", cast("NumberType", dtype)))
+    return Outcome([compare(probe, read(run_in), form, run_in) for run_in in types])
 
 
 class Exporter(Protocol):

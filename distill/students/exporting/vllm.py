@@ -10,17 +10,17 @@ import json
 import shlex
 import shutil
 from pathlib import Path
-from typing import cast, get_args
+from typing import get_args
 
 import peft
 
 from distill.errors import UsageError
 from distill.records.runtime import RuntimeConfig
 from distill.students.chat import open_chat
-from distill.students.exporting.protocol import Outcome
+from distill.students.exporting.protocol import Outcome, compare_as_served
 from distill.students.foundation import TINY_BASE_FOLDER, load_weights, reload_foundation
 from distill.students.manifest import StudentManifest, read_manifest
-from distill.students.parity import compare, read_probe
+from distill.students.parity import read_probe
 from distill.students.reading import NumberType, cast_to, read_causal
 
 MAX_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -52,12 +52,7 @@ def export(source: Path, target: Path, dtype: str, runtime: RuntimeConfig) -> Ou
     answers = {"eos_token_id": list(open_chat(foundation.tokenizer).stop_ids), "temperature": 0.0}
     (target / GENERATION).write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")
     adapted = load_weights(target, foundation, merge=False).eval()
-    return Outcome(
-        [
-            compare(probe, read_causal(cast_to(adapted, run_in)), "vllm adapter", run_in)
-            for run_in in dict.fromkeys(("float32", cast("NumberType", dtype)))
-        ]
-    )
+    return compare_as_served(probe, "vllm adapter", dtype, lambda run_in: read_causal(cast_to(adapted, run_in)))
 
 
 def write_command(manifest: StudentManifest, dtype: str) -> str:
