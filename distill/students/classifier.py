@@ -33,7 +33,7 @@ from distill.students.protocol import Lessons, OnProgress, TrainingReport
 from distill.students.reading import NumberType, Question, Reader, cast_to, read_classifier
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
-from distill.students.text_encoding import join_prompt, truncate_ids
+from distill.students.text_encoding import join_prompt, limit_tokens, truncate_ids
 from distill.tasks.config import TaskConfig
 
 HEAD = "head.safetensors"
@@ -70,7 +70,7 @@ class ClassifierStudent:
         if not train.lengths:
             raise DataError("no row is left to train on: " + describe_drops(train.dropped))
         model = build_model(foundation, config, len(labels), placement, multi=multi)
-        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        limit = limit_tokens(config, foundation.tokenizer)
         rows = Encoded(lessons, train, held, partial(encode_start, foundation.tokenizer, limit), None)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)

@@ -18,7 +18,7 @@ from distill.students.classifier_model import ClassifierModel
 from distill.students.device import Placement
 from distill.students.label_rows import LabelRows
 from distill.students.manifest import StudentManifest
-from distill.students.text_encoding import encode_texts, join_prompt, pad_ids
+from distill.students.text_encoding import encode_texts, join_prompt, limit_tokens, pad_ids
 
 BATCH_TOKENS = 4096
 MIN_ROWS_FOR_TEMPERATURE = 50
@@ -36,7 +36,7 @@ class ClassifierPredictor:
     ) -> None:
         """Bind a model in eval mode to its tokenizer and labels."""
         self.model, self.tokenizer, self.manifest, self.placement = model, tokenizer, manifest, placement
-        self.limit = min(manifest.config.max_length_tokens, tokenizer.model_max_length)
+        self.limit = limit_tokens(manifest.config, tokenizer)
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
         """Answer prompts in order; one too long has `error_kind` "overlong". `latency_ms`: batch time / batch size."""

@@ -16,7 +16,7 @@ from distill.errors import DataError
 from distill.records.training import TrainingRow
 from distill.students.config import StudentConfig
 from distill.students.long_texts import encode_heads
-from distill.students.text_encoding import encode_prompt, join_prompt, pad_ids, truncate_ids
+from distill.students.text_encoding import encode_prompt, join_prompt, limit_tokens, pad_ids, truncate_ids
 from distill.students.trainer import Batch, TeachingSet
 
 Floats = NDArray[np.float32]
@@ -77,7 +77,7 @@ def encode_label_rows(
         DataError: a row's label is not in the set, its soft targets are no distribution, or it is overlong under
             `overlong: error`.
     """
-    limit = min(config.max_length_tokens, tokenizer.model_max_length)
+    limit = limit_tokens(config, tokenizer)
     encoded = encode_heads(tokenizer, [join_prompt(row.prompt) for row in rows], limit)
     kept: list[int] = []
     dropped: dict[str, list[str]] = {}

@@ -19,13 +19,13 @@ from transformers import AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from distill.errors import DataError
 from distill.records.training import Prompt, TrainingRow
 from distill.students.forethought import Training, estimate_memory_bytes, estimate_seconds
+from distill.students.lm_rows import IGNORED, locate
 from distill.students.long_texts import encode_heads
 from distill.students.protocol import Check, Preflight
 from distill.students.summary import EncodedSet
 from distill.students.text_encoding import join_prompt
 from distill.students.trainer import Batch
 
-IGNORED = -100
 SHOWN_IDS = 5
 COMPARED_TOKENS = 4096
 """Of a longer prompt the tokenizer read back is held against the one trained with at its beginning only."""
@@ -201,7 +201,7 @@ def _given(batch: Batch) -> list[int]:
     ids = batch["ids"].flatten().tolist()
     if "targets" not in batch:
         return ids
-    taught = (batch["targets"].flatten() != IGNORED).nonzero().flatten()
+    taught = locate(batch["targets"])
     return ids[: int(taught[0]) + 1]
 
 

@@ -30,7 +30,7 @@ from distill.students.seq2seq_model import Seq2SeqModel
 from distill.students.seq2seq_rows import Codes, Seq2SeqRows, encode_seq2seq_rows, encode_target
 from distill.students.summary import describe_drops, summarise_training
 from distill.students.teaching import Desk, Encoded, teach
-from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt
+from distill.students.text_encoding import encode_prompt, encode_texts, join_prompt, limit_tokens
 from distill.tasks.config import TaskConfig
 
 
@@ -67,7 +67,7 @@ class Seq2SeqStudent:
         set_seed(config.seed)
         lm = adapt(foundation.model, config.lora, foundation.base)
         model = Seq2SeqModel(lm, config.objective).to(placement.device)
-        limit = min(config.max_length_tokens, foundation.tokenizer.model_max_length)
+        limit = limit_tokens(config, foundation.tokenizer)
         rows = Encoded(lessons, train, held, partial(encode_start, foundation.tokenizer, limit), codes.end)
         desk = Desk(config, runtime, placement, output_dir, work_dir, on_progress)
         preflight, result = teach(model, foundation, rows, desk)
@@ -106,7 +106,7 @@ class Seq2SeqPredictor:
     def __init__(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, manifest: StudentManifest) -> None:
         """Bind a model in eval mode to its tokenizer. `limit` is the longest prompt that is answered, in tokens."""
         self.model, self.tokenizer, self.manifest = model, tokenizer, manifest
-        self.limit = min(manifest.config.max_length_tokens, tokenizer.model_max_length)
+        self.limit = limit_tokens(manifest.config, tokenizer)
         self.codes = find_codes(model, tokenizer)
 
     def predict(self, prompts: Sequence[Prompt]) -> list[Answer]:
@@ -164,7 +164,7 @@ def ask_questions(
     config: StudentConfig,
 ) -> list[Question]:
     """Return the prompts that fit, with the model's own greedy answers, for the parity check."""
-    limit = min(config.max_length_tokens, tokenizer.model_max_length)
+    limit = limit_tokens(config, tokenizer)
     encoded = [ids for ids in encode_heads(tokenizer, [join_prompt(p) for p in prompts], limit) if len(ids) <= limit]
     longest = min(MAX_ANSWER_TOKENS, config.max_new_tokens)
     made = generate_packed(encoded, lambda ids: generate_from_source(bare(lm), ids, *codes, longest))

@@ -15,7 +15,7 @@ from distill.errors import DataError
 from distill.records.training import TrainingRow
 from distill.students.config import StudentConfig
 from distill.students.long_texts import encode_heads
-from distill.students.text_encoding import encode_prompt, join_prompt, pad_ids, truncate_ids
+from distill.students.text_encoding import encode_prompt, join_prompt, limit_tokens, pad_ids, truncate_ids
 from distill.students.trainer import Batch, TeachingSet
 
 IGNORED = -100
@@ -103,7 +103,7 @@ def encode_seq2seq_rows(
     Raises:
         DataError: a row is overlong under `overlong: error`.
     """
-    limit = min(config.max_length_tokens, tokenizer.model_max_length)
+    limit = limit_tokens(config, tokenizer)
     encoded = Seq2SeqRows(codes, encode_target(tokenizer, EXPLAIN, codes)[:-1], [])
     sources = encode_heads(tokenizer, [join_prompt(row.prompt) for row in rows], limit)
     for row, source in zip(rows, sources, strict=True):

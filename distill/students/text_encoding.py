@@ -10,6 +10,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerBase
 
 from distill.records.training import Prompt
+from distill.students.config import StudentConfig
 
 
 def join_prompt(prompt: Prompt) -> str:
@@ -28,6 +29,11 @@ def encode_texts(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> li
         return []
     encoded = tokenizer(list(texts), add_special_tokens=True, truncation=False, padding=False, verbose=False)
     return cast("list[list[int]]", encoded["input_ids"])
+
+
+def limit_tokens(config: StudentConfig, tokenizer: PreTrainedTokenizerBase) -> int:
+    """Return how many tokens of a prompt an encoder reads: as many as are configured and as its base can."""
+    return min(config.max_length_tokens, tokenizer.model_max_length)
 
 
 def truncate_ids(tokenizer: PreTrainedTokenizerBase, ids: Sequence[int], limit: int) -> list[int]:

@@ -30,7 +30,7 @@ from distill.students.foundation import reload_foundation
 from distill.students.likelihood import context_limit
 from distill.students.manifest import StudentManifest, read_manifest, write_manifest
 from distill.students.protocol import Predictor
-from distill.students.text_encoding import encode_texts, join_prompt, pad_ids
+from distill.students.text_encoding import encode_texts, join_prompt, limit_tokens, pad_ids
 
 if TYPE_CHECKING:
     from distill.students.causal_lm import CausalPredictor
@@ -169,7 +169,7 @@ class NearestLabel:
         return functional.normalize(anchors_LH, dim=-1)
 
     def _features(self, texts: Sequence[str]) -> Tensor:
-        limit = min(self._config.max_length_tokens, self._tokenizer.model_max_length)
+        limit = limit_tokens(self._config, self._tokenizer)
         encoded = [ids[:limit] for ids in encode_texts(self._tokenizer, texts)]
         found: list[Tensor] = [torch.empty(0)] * len(texts)
         for rows in pack_sorted([len(ids) for ids in encoded], BATCH_TOKENS):
