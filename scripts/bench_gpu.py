@@ -80,8 +80,8 @@ def count_flops(lm: torch.nn.Module, rows: Rows) -> float:
     Attention costs 12 x heads x head size x T a token and layer (appendix B), half of it under a causal mask; it has no
     weights, so freezing saves none. Norms, biases, softmax and recomputed activations do not count.
     """
-    config = next(module.config for module in lm.modules() if isinstance(module, PreTrainedModel))
-    head = next(module for module in lm.modules() if isinstance(module, PreTrainedModel)).get_output_embeddings().weight
+    base = next(module for module in lm.modules() if isinstance(module, PreTrainedModel))
+    config, head = base.config, base.get_output_embeddings().weight
     layers = [p for name, p in lm.named_parameters() if p.dim() == 2 and "embed_tokens" not in name and p is not head]
     per_token = sum(p.numel() * (6 if p.requires_grad else 4) for p in layers)
     per_answer_token = head.numel() * (6 if head.requires_grad else 4)
