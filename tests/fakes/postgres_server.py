@@ -9,12 +9,13 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from fakes.free_port import find_port
 
 PASSWORD = "pw-9f2c77aa1"
 
@@ -46,7 +47,7 @@ class PostgresServer:
                 shutil.chown(path, _user(), pwd.getpwnam(_user()).pw_gid)
         self._do("initdb", "-D", self._data, "-U", "team", "-A", "scram-sha-256", "--pwfile", str(secret), "-E", "UTF8",
                  "--locale", "C", "--no-sync")  # fmt: skip
-        self.port = _free_port()
+        self.port = find_port()
         self.start()
 
     @property
@@ -112,9 +113,3 @@ def _as_user() -> list[str]:
     if shutil.which("setpriv") is None:
         return []
     return ["setpriv", *(dropped if os.getuid() == 0 else []), "--pdeathsig", "INT"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -9,6 +9,7 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import PreTrainedTokenizerFast
 
 from distill.records.completion import TopLogprobs
+from distill.records.token_names import write_name
 from distill.students.token_bytes import read_token_bytes
 from distill.teachers.rehearsal.spelling import spell_out
 
@@ -59,11 +60,4 @@ def train_bytes(texts: Sequence[str], vocabulary: int) -> Split:
     tokenizer.train_from_iterator(texts, trainer)
     read = read_token_bytes(PreTrainedTokenizerFast(tokenizer_object=tokenizer))
     assert read is not None
-    return lambda text: [_name(read.of[i]) for i in tokenizer.encode(text).ids]
-
-
-def _name(piece: bytes) -> str:
-    try:
-        return piece.decode()
-    except UnicodeDecodeError:
-        return "bytes:" + "".join(f"\\x{byte:02x}" for byte in piece)
+    return lambda text: [write_name(read.of[i]) for i in tokenizer.encode(text).ids]

@@ -12,11 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from fakes.dense_head_loss import measure_densely, relative_error
+from fakes.small_training import make_config, make_rows
 
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Prompt, TrainingRow
 from distill.students import get_student, trainer
-from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.students.head_loss import sum_head_loss
 from distill.students.protocol import Lessons
 from distill.students.sparse_targets import hard_targets
@@ -25,19 +24,7 @@ from distill.tasks.config import TaskConfig
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 
-ROWS = [
-    TrainingRow(f"r{i}", Prompt(f"r{i}", f"row number {i} of many " + "word " * (i % 7)), f"answer {i % 3}")
-    for i in range(60)
-]
-CONFIG = StudentConfig(
-    kind="causal_lm",
-    base=TinyModelConfig(),
-    lora=LoraConfig(rank=4, dropout=0.0),
-    epochs=4,
-    learning_rate=1e-2,
-    batch_tokens=256,
-    max_new_tokens=16,
-)
+ROWS, CONFIG = make_rows(60), make_config(epochs=4, learning_rate=1e-2)
 
 
 def train(out: Path, device: str, **changes: object) -> list[float]:

@@ -7,7 +7,6 @@ import os
 import re
 import shlex
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 import click
 import pytest
 import yaml
+from fakes.free_port import find_port
 
 from distill.cli import group
 
@@ -146,9 +146,6 @@ def test_a_slurm_job_shards_the_student_and_then_judges_it(project, tmp_path):
         (tmp_path / "bin" / name).write_text(f"#!/usr/bin/env bash\n{text}\n", encoding="utf-8")
         (tmp_path / "bin" / name).chmod(0o755)
     (tmp_path / "sitecustomize.py").write_text(CPUS_FOR_GPUS, encoding="utf-8")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     script = ROOT / "scripts/slurm.sbatch"
     done = _run(
         ["bash", str(script), "small.yaml", "--set", "student.epochs=0.3"],
@@ -160,7 +157,7 @@ def test_a_slurm_job_shards_the_student_and_then_judges_it(project, tmp_path):
         SLURM_JOB_NODELIST="here",
         SLURM_NNODES="1",
         SLURM_GPUS_ON_NODE="2",
-        MASTER_PORT=str(port),
+        MASTER_PORT=str(find_port()),
         FSDP="1",
         ACCELERATE_USE_CPU="true",
         HF_HUB_OFFLINE="1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -11,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from fakes import planted
+from fakes.free_port import find_port
 
 from distill.app.outlook import name_engine
 from distill.config import checks, load_config
@@ -56,9 +56,7 @@ def test_a_missing_ray_is_found_when_the_config_is_read(repo_root: Path, monkeyp
 @pytest.mark.skipif(find_spec("ray") is None, reason="the extra ray is not installed")
 @pytest.mark.filterwarnings("ignore")
 def test_a_cluster_that_is_not_there_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    address = f"127.0.0.1:{find_port()}"
     monkeypatch.setenv("RAY_ADDRESS", address)
     monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # read once, and other tests of this process need it
     with pytest.raises(UsageError, match=f"Ray at '{address}' failed"), open_engine("ray", TASK, Heldout()):

@@ -21,34 +21,22 @@ from torch.distributed.fsdp import FSDPModule
 from torch.distributed.tensor import DTensor
 
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Prompt, TrainingRow
+from distill.records.training import TrainingRow
 from distill.students import causal_lm, classifier, is_follower, tiny, trainer
-from distill.students.config import LoraConfig, ObjectiveConfig, StudentConfig, TinyModelConfig
+from distill.students.config import LoraConfig, ObjectiveConfig, StudentConfig
 from distill.students.crew import Job, dismiss, follow, train_together
 from distill.students.device import Placement
 from distill.students.protocol import Lessons
 from distill.tasks.config import TaskConfig
+from tests.fakes.small_training import make_config, make_rows
 
-ROWS = [
-    TrainingRow(f"r{i}", Prompt(f"r{i}", f"row number {i} of many " + "word " * (i % 7)), f"answer {i % 3}")
-    for i in range(40)
-]
+ROWS = make_rows(40)
 LABELLED = [TrainingRow(row.id, row.prompt, "abc"[i % 3]) for i, row in enumerate(ROWS)]
 EXPLAINED = [
     TrainingRow(row.id, row.prompt, row.target, rationale="because" if i == 3 else None) for i, row in enumerate(ROWS)
 ]
 TEXT, LABEL = TaskConfig(output="text", user="{{ text }}"), TaskConfig(output="label", labels=("a", "b", "c"), user="x")
-LORA = LoraConfig(rank=4, dropout=0.0)
-BASE = StudentConfig(
-    kind="causal_lm",
-    base=TinyModelConfig(),
-    lora=LORA,
-    epochs=2,
-    learning_rate=3e-3,
-    batch_tokens=256,
-    max_new_tokens=16,
-)
-
+BASE = make_config(epochs=2, learning_rate=3e-3)
 
 MISTAUGHT = [TrainingRow(row.id, row.prompt, "zq") for row in ROWS[:9]]
 """Validation rows whose loss rises as soon as the training rows are learnt."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
+from fakes.free_port import find_port
 from safetensors.torch import load_file
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
@@ -23,17 +23,22 @@ from distill.students import has_followers, is_follower
 from distill.students.sharding import gather, make_whole, settle
 from distill.students.trainable import read_trainable, write_trainable
 
+ROOT = Path(__file__).resolve().parents[3]
 SCRIPT = Path(__file__).with_name("two_processes.py")
 
 
 def launch(out: Path, processes: int) -> dict[str, object]:
     out.mkdir()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
+    port = str(find_port())
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", port]
     command = [sys.executable, "-W", "ignore", *(torchrun if processes > 1 else []), str(SCRIPT), str(out)]
-    env = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    env = {
+        **os.environ,
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": "1",
+        "ACCELERATE_USE_CPU": "true",
+        "PYTHONPATH": str(ROOT),
+    }
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads((out / "made.json").read_text())
@@ -52,10 +57,7 @@ def test_two_processes_train_what_one_does(tmp_path: Path):
 @pytest.fixture
 def sharded() -> Iterator[nn.Module]:
     """A model whose parameters are sharded over a group of one."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=0, world_size=1)
+    dist.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{find_port()}", rank=0, world_size=1)
     model = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))
     model[1].requires_grad_(False)
     yield fully_shard(model, mesh=init_device_mesh("cpu", (1,)))

@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import torch
+from fakes.free_port import find_port
 from safetensors.torch import load_file
 
 from distill.errors import ConfigError
@@ -32,12 +32,6 @@ EASY = [name for name in CASES if name != "dropout"]
 FSDP = {"ACCELERATE_USE_FSDP": "true", "FSDP_VERSION": "2", "FSDP_AUTO_WRAP_POLICY": "TRANSFORMER_BASED_WRAP"}
 
 
-def find_port() -> str:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return str(free.getsockname()[1])
-
-
 def launch(out: Path, names: list[str], launcher: list[str], **variables: str) -> subprocess.CompletedProcess[str]:
     out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-W", "ignore", *launcher, str(SCRIPT), str(out), *names]
@@ -47,7 +41,7 @@ def launch(out: Path, names: list[str], launcher: list[str], **variables: str) -
 
 
 def torchrun(processes: int = 2) -> list[str]:
-    return ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", find_port()]
+    return ["-m", "torch.distributed.run", "--nproc_per_node", str(processes), "--master_port", str(find_port())]
 
 
 def read(out: Path) -> dict[str, dict[str, object]]:
@@ -121,7 +115,8 @@ def test_best_weights_are_kept_and_not_the_last(made: Path):
 @pytest.mark.slow
 def test_shipped_config_of_accelerate_shards_and_autocast_rounds_products_alone(tmp_path: Path):
     config = ROOT / "scripts" / "accelerate_fsdp2.yaml"
-    accelerate = ["-m", "accelerate.commands.launch", "--config_file", str(config), "--main_process_port", find_port()]
+    port = str(find_port())
+    accelerate = ["-m", "accelerate.commands.launch", "--config_file", str(config), "--main_process_port", port]
     for out, launcher in ((ALONE, []), (TOGETHER, accelerate)):
         names = ["full", "best_is_not_last", "classifier"]
         done = launch(tmp_path / out, names, launcher, BF16="1", UNTIED="1")

@@ -7,25 +7,13 @@ import sys
 from pathlib import Path
 
 from distill.records.runtime import RuntimeConfig
-from distill.records.training import Prompt, TrainingRow
 from distill.students import is_follower
-from distill.students.config import LoraConfig, StudentConfig, TinyModelConfig
 from distill.students.crew import Job, dismiss, follow, train_together
 from distill.students.protocol import Lessons
 from distill.tasks.config import TaskConfig
+from tests.fakes.small_training import make_config, make_rows
 
-ROWS = [
-    TrainingRow(f"r{i}", Prompt(f"r{i}", f"row number {i} of many " + "word " * (i % 7)), f"answer {i % 3}")
-    for i in range(60)
-]
-CONFIG = StudentConfig(
-    kind="causal_lm",
-    base=TinyModelConfig(),
-    lora=LoraConfig(rank=4, dropout=0.0),
-    epochs=2,
-    learning_rate=1e-2,
-    batch_tokens=256,
-)
+ROWS, CONFIG = make_rows(60), make_config(epochs=2, learning_rate=1e-2, max_new_tokens=256)
 
 
 def main(out: Path) -> None:
