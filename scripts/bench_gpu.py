@@ -27,7 +27,7 @@ from transformers import PreTrainedModel, Qwen2Config, Qwen2ForCausalLM, set_see
 
 from distill.students.config import ObjectiveConfig, StudentConfig, TinyModelConfig
 from distill.students.device import Placement, place
-from distill.students.lm_model import CausalModel
+from distill.students.lm_model import CausalModel, bare
 from distill.students.lm_rows import EncodedRow, LmRows
 from distill.students.trainer import Setting, TeachingSet, fit, plan_training
 
@@ -71,7 +71,7 @@ def make_rows(count: int, longest: int, vocabulary: int) -> Rows:
     return [(ids[: 3 * len(ids) // 4], ids[3 * len(ids) // 4 :]) for ids in rows]
 
 
-def count_flops(lm: torch.nn.Module, rows: Rows) -> float:
+def count_flops(lm: PreTrainedModel | peft.PeftModel, rows: Rows) -> float:
     """Return what one pass over `rows` has to compute, however it is done.
 
     Per token, a trained weight of a matrix costs 6 FLOPs: 2 forward, 2 for the gradient of its input, 2 for its own
@@ -80,8 +80,7 @@ def count_flops(lm: torch.nn.Module, rows: Rows) -> float:
     Attention costs 12 x heads x head size x T a token and layer (appendix B), half of it under a causal mask; it has no
     weights, so freezing saves none. Norms, biases, softmax and recomputed activations do not count.
     """
-    base = next(module for module in lm.modules() if isinstance(module, PreTrainedModel))
-    config, head = base.config, base.get_output_embeddings().weight
+    config, head = bare(lm).config, bare(lm).get_output_embeddings().weight
     layers = [p for name, p in lm.named_parameters() if p.dim() == 2 and "embed_tokens" not in name and p is not head]
     per_token = sum(p.numel() * (6 if p.requires_grad else 4) for p in layers)
     per_answer_token = head.numel() * (6 if head.requires_grad else 4)
