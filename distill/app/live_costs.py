@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import yaml
-
 from distill.app.logbook import open_log, start_of
 from distill.app.recost import make_scenario
 from distill.app.runs import Run, find_run
+from distill.config.overrides import read_value
+from distill.config.tree import Tree
 from distill.costs import CostsConfig
 from distill.costs.live import LiveCosts, LiveTally, RunFigures, build_live_costs
 from distill.engine.channels import Channels
-from distill.errors import UsageError
+from distill.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from distill.monitoring.health import Health
@@ -122,17 +122,21 @@ def read_figures(run: Run | None, changes: Mapping[str, object]) -> RunFigures:
 
 
 def read_changes(flags: Sequence[str]) -> dict[str, object]:
-    """Read `costs.path=value` flags; a value is YAML.
+    """Read `costs.path=value` flags; a value is read as in any other `--set`.
 
     Raises:
         UsageError: a flag has no value.
+        ConfigError: a value cannot be read.
     """
-    changes: dict[str, object] = {}
+    changes, tree = dict[str, object](), Tree()
     for flag in flags:
         path, equals, text = flag.partition("=")
         if not equals:
             raise UsageError(f"--set {flag}: expected costs.PATH=VALUE")
-        changes[path.strip()] = yaml.safe_load(text)
+        name = path.strip()
+        changes[name] = read_value(tree, text, f"--set {name}", tuple(name.split(".")))
+    if tree.problems:
+        raise ConfigError(tree.problems)
     return changes
 
 

@@ -25,7 +25,7 @@ def apply_override(tree: Tree, flag: str) -> None:
         message = "expected PATH=VALUE, for example gate.rules[0].margin=0.05"
         tree.problems.append(Problem("--set" if path is None else where, "", message))
         return
-    value = _read_value(tree, text, where, path)
+    value = read_value(tree, text, where, path)
     _put(tree, path, value, Place(where))
 
 
@@ -36,7 +36,7 @@ def apply_environment(tree: Tree, env: Mapping[str, str]) -> list[Problem]:
     for variable in sorted(env):
         if variable in fields:
             path: Path = ("runtime", fields[variable])
-            value = _read_value(tree, env[variable], variable, path)
+            value = read_value(tree, env[variable], variable, path)
             if fields[variable] == "tracking" and isinstance(value, str):
                 words: list[Value] = [word.strip() for word in value.split(",") if word.strip()]
                 value = words
@@ -75,7 +75,7 @@ def parse_path(text: str) -> Path | None:
     return tuple(path) if path and isinstance(path[0], str) else None
 
 
-def _read_value(tree: Tree, text: str, where: str, path: Path) -> Value:
+def read_value(tree: Tree, text: str, where: str, path: Path) -> Value:
     """Read a value as YAML; text that is no YAML (`{{ text }}`, `a: b: c`) stands for itself."""
     found = read_tree(text, where)
     if found.problems and not text.lstrip().startswith(("{", "[", "&", "*", "!", "%", "@", "`")):

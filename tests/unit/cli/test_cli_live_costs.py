@@ -91,6 +91,13 @@ def test_other_assumptions_are_flags(served, cli) -> None:
     assert (wrong.code, "usd_per_houl" in wrong.err) == (2, True)
 
 
+def test_a_change_is_read_as_any_other_override(served, cli) -> None:
+    torn = cli("log", "costs", "production", *places(served), "--set", "costs.seed=[")
+    assert torn.code == 2
+    assert "--set costs.seed" in torn.err
+    assert "not YAML" in torn.err
+
+
 def test_the_monitor_says_the_same_and_only_reads_on(served, cli) -> None:
     (whole,) = json.loads(cli("log", "costs", "production", "--json", *places(served)).out)["versions"]
     arguments = ("monitor", "production", "--once", "--json", *places(served))
